@@ -1,0 +1,304 @@
+//! What a journal holds: the events of a run, in order.
+//!
+//! Events are only ever added to, never changed: a reader of any later version reads every earlier journal. They are
+//! externally tagged JSON (`{"call-started":{…}}`), so that values keep their exact text.
+
+use std::fmt;
+
+use longshore_reference::Digest;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{CallId, CapabilityKind, Limits, Outcome, RunId, Scope, Signer, Usage};
+
+/// JSON text, kept as it was written: integers to 64 bits and the order of keys survive.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// Takes text that must be one JSON value.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
+        RawValue::from_string(text.into()).map(Self)
+    }
+
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+
+    /// The JSON of anything that serialises.
+    ///
+    /// # Errors
+    ///
+    /// When it does not serialise.
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The digest of the text as it stands.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.as_str().as_bytes())
+    }
+
+    /// Reads it as `T`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a `T`.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Entry 0: what runs, on which input, with which grant.
+    RunStarted(Box<RunStarted>),
+    /// The intent of a call: recorded before the callee's first instruction.
+    CallStarted(CallStarted),
+    /// The result of a call.
+    CallEnded(CallEnded),
+    /// Something was refused.
+    Denied(Denied),
+    /// The intent of an effect on the world outside: recorded before it happens.
+    EffectStarted(EffectStarted),
+    /// The result of an effect.
+    EffectEnded(EffectEnded),
+    /// A log line, note, progress report or span of a guest.
+    Logged(Logged),
+    /// What a call wrote to a standard stream.
+    Output(Output),
+    /// The last entry.
+    RunEnded(Box<RunEnded>),
+}
+
+/// Which component it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ComponentIdentity {
+    /// The digest of the component's bytes.
+    pub digest: Digest,
+    /// How it was named: an OCI reference or a file name (never a full path).
+    pub reference: String,
+    /// The digest of its OCI manifest, where it came from a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
+    /// Who vouched for it.
+    pub signers: Vec<Signer>,
+}
+
+/// What a component was granted, as it is recorded. Values of environment variables are never in it, nor are values of
+/// settings marked secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct GrantRecord {
+    /// Each granted scope with the rule (flag, or file and line) that allowed it.
+    pub scopes: Vec<(Scope, String)>,
+    /// Settings by name; secret ones as `"(secret)"`.
+    pub settings: std::collections::BTreeMap<String, serde_json::Value>,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+/// A component that a workflow calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Dependency {
+    /// The WIT interface that it serves, for example `acme:text/chunk@1.0.0`.
+    pub interface: String,
+    /// Which component it is.
+    pub component: ComponentIdentity,
+    /// What it was granted.
+    pub grant: GrantRecord,
+}
+
+/// See [`Event::RunStarted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunStarted {
+    /// The run.
+    pub run: RunId,
+    /// The root component.
+    pub component: ComponentIdentity,
+    /// What is called: `interface#function`, `function`, or `wasi:cli/run` for a command; `*` for a session of many calls.
+    pub function: String,
+    /// The components behind its imports.
+    pub dependencies: Vec<Dependency>,
+    /// What the root was granted.
+    pub grant: GrantRecord,
+    /// The digest of the operator's policy and flags.
+    pub policy: Digest,
+    /// The input of the root call.
+    pub input: Json,
+    /// The engine: version and configuration.
+    pub engine: String,
+    /// The version of Longshore.
+    pub host: String,
+}
+
+/// See [`Event::CallStarted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CallStarted {
+    /// The call, from 0, in order of starting.
+    pub call: CallId,
+    /// The call that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<CallId>,
+    /// The component that is called.
+    pub component: Digest,
+    /// `interface#function`, or `function`.
+    pub function: String,
+    /// The digest of the arguments' JSON.
+    pub input: Digest,
+    /// The length of the arguments' JSON in bytes.
+    pub input_bytes: u64,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+}
+
+/// See [`Event::CallEnded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CallEnded {
+    /// The call.
+    pub call: CallId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// See [`Event::Denied`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Denied {
+    /// The call that asked; none when a whole run was refused before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
+    /// The capability.
+    pub capability: CapabilityKind,
+    /// What was asked for, for example `http=https://example.com`.
+    pub asked: String,
+    /// The rule that refused, for example `no rule allows it`.
+    pub rule: String,
+    /// The flag or policy line that would allow it.
+    pub hint: String,
+}
+
+/// An effect on the world outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// An HTTP request. The URL is without user info, query and fragment, where secrets hide.
+    Http {
+        /// The method.
+        method: String,
+        /// The redacted URL.
+        url: String,
+    },
+}
+
+/// See [`Event::EffectStarted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EffectStarted {
+    /// The call that makes it.
+    pub call: CallId,
+    /// The effect, from 0, in the order of the call.
+    pub effect: u32,
+    /// What it is.
+    pub what: Effect,
+}
+
+/// See [`Event::EffectEnded`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EffectEnded {
+    /// The call that made it.
+    pub call: CallId,
+    /// The effect.
+    pub effect: u32,
+    /// What came of it, for example `200` or `refused: …`.
+    pub result: String,
+}
+
+/// See [`Event::Logged`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Logged {
+    /// The call that said it.
+    pub call: CallId,
+    /// `trace`, `debug`, `info`, `warn`, `error`, `note`, `progress`, `span-opened` or `span-closed`.
+    pub kind: String,
+    /// What it said.
+    pub message: String,
+    /// Its fields, a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Json>,
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// See [`Event::Output`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Output {
+    /// The call that wrote it.
+    pub call: CallId,
+    /// Where to.
+    pub stream: Stream,
+    /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
+    pub text: String,
+}
+
+/// See [`Event::RunEnded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunEnded {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What all calls used together.
+    pub usage: Usage,
+}

@@ -1,0 +1,57 @@
+//! What a call used, counted under the names of the limits.
+
+use serde::{Deserialize, Serialize};
+
+/// What a call used. Times in microseconds; the rest as in [`Limits`]. Zeroes are left out of the JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Usage {
+    /// Wall time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wall_us: u64,
+    /// The most linear memory held.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub memory_bytes: u64,
+    /// Standard output written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stdout_bytes: u64,
+    /// Standard error written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stderr_bytes: u64,
+    /// Log lines written.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub log_lines: u64,
+    /// HTTP requests sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_requests: u64,
+    /// HTTP body bytes sent.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_sent_bytes: u64,
+    /// HTTP body bytes received.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub http_received_bytes: u64,
+    /// Calls made to actions.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub calls: u64,
+}
+
+// serde's `skip_serializing_if` passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Usage {
+    /// Adds what another call used; of memory, the larger.
+    pub fn add(&mut self, other: &Self) {
+        self.wall_us += other.wall_us;
+        self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
+        self.stdout_bytes += other.stdout_bytes;
+        self.stderr_bytes += other.stderr_bytes;
+        self.log_lines += other.log_lines;
+        self.http_requests += other.http_requests;
+        self.http_sent_bytes += other.http_sent_bytes;
+        self.http_received_bytes += other.http_received_bytes;
+        self.calls += other.calls;
+    }
+}

@@ -1,0 +1,18 @@
+//! References, digests, media types and the manifest: the words that every other room speaks.
+//!
+//! Pure. Nothing in here reads a file, a clock, an environment variable or a socket; bytes and text come in, types or
+//! errors with a place come out.
+
+mod artifact;
+pub mod canonical;
+mod digest;
+mod limits;
+pub mod media;
+mod reference;
+mod scope;
+
+pub use artifact::{Candidate, Descriptor, Fetched, Mismatch, Resolved, Signer, Source};
+pub use digest::{Digest, DigestError, Hasher};
+pub use limits::{LIMITS, LimitName, Limits};
+pub use reference::{Reference, ReferenceError, Repository};
+pub use scope::{Access, CapabilityKind, HttpScope, Scope, ScopeError};

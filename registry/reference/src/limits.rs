@@ -1,0 +1,124 @@
+//! Every limit has a number, a name and a safe default.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $field:ident / $variant:ident = $default:expr, $name:literal, $unit:literal;)*) => {
+        /// The name of a limit, as manifests, policies, events and errors write it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum LimitName {
+            $($(#[doc = $doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        /// All limits in the order in which they are documented: name, unit, default.
+        pub const LIMITS: &[(LimitName, &str, u64)] = &[$((LimitName::$variant, $unit, $default),)*];
+
+        /// The numbers in force for one call. `Default` gives the safe defaults.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+        pub struct Limits {
+            $($(#[doc = $doc])* pub $field: u64,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// The number under `name`.
+            #[must_use]
+            pub fn get(&self, name: LimitName) -> u64 {
+                match name { $(LimitName::$variant => self.$field,)* }
+            }
+
+            /// Sets the number under `name`.
+            pub fn set(&mut self, name: LimitName, value: u64) {
+                match name { $(LimitName::$variant => self.$field = value,)* }
+            }
+
+            /// The smaller number of each pair.
+            #[must_use]
+            pub fn min(&self, ceiling: &Self) -> Self {
+                Self { $($field: self.$field.min(ceiling.$field),)* }
+            }
+        }
+
+        impl LimitName {
+            /// The name as text.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The limit of that name.
+            #[must_use]
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Wall time of one call, host calls included.
+    deadline_ms / DeadlineMs = 30_000, "deadline-ms", "ms";
+    /// Linear memory of one call, all its memories together.
+    memory_bytes / MemoryBytes = 256 << 20, "memory-bytes", "bytes";
+    /// Elements of all tables of one call together.
+    table_elements / TableElements = 100_000, "table-elements", "elements";
+    /// Core instances in one call.
+    instances / Instances = 64, "instances", "instances";
+    /// Resource handles that a call holds at once.
+    handles / Handles = 10_000, "handles", "handles";
+    /// Bytes that the guest hands to one host call.
+    host_call_bytes / HostCallBytes = 64 << 20, "host-call-bytes", "bytes";
+    /// JSON text of the input of one call.
+    input_bytes / InputBytes = 16 << 20, "input-bytes", "bytes";
+    /// JSON text of the output of one call.
+    output_bytes / OutputBytes = 16 << 20, "output-bytes", "bytes";
+    /// Standard output of one call.
+    stdout_bytes / StdoutBytes = 1 << 20, "stdout-bytes", "bytes";
+    /// Standard error of one call.
+    stderr_bytes / StderrBytes = 1 << 20, "stderr-bytes", "bytes";
+    /// Log lines, notes, spans and progress reports of one call.
+    log_lines / LogLines = 10_000, "log-lines", "lines";
+    /// HTTP requests of one call.
+    http_requests / HttpRequests = 100, "http-requests", "requests";
+    /// Body bytes sent in one HTTP request.
+    http_request_bytes / HttpRequestBytes = 16 << 20, "http-request-bytes", "bytes";
+    /// Body bytes received in one HTTP response.
+    http_response_bytes / HttpResponseBytes = 64 << 20, "http-response-bytes", "bytes";
+    /// Calls from a workflow to actions, in one run.
+    calls / Calls = 100_000, "calls", "calls";
+    /// How deep calls may nest.
+    call_depth / CallDepth = 8, "call-depth", "levels";
+    /// Events in the journal of one run.
+    events / Events = 1_000_000, "events", "events";
+}
+
+impl fmt::Display for LimitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_belong_together() {
+        let mut limits = Limits::default();
+        for &(name, _, default) in LIMITS {
+            assert_eq!(limits.get(name), default);
+            assert_eq!(LimitName::parse(name.as_str()), Some(name));
+            limits.set(name, 7);
+        }
+        assert!(LIMITS.iter().all(|&(name, ..)| limits.get(name) == 7));
+        assert_eq!(Limits::default().min(&limits), limits);
+    }
+}
