@@ -1,0 +1,26 @@
+//! `wasi:filesystem`: the granted directories, opened through cap-std, and nothing else. Paths are resolved by cap-std below
+//! the opened directory, so that neither `..` nor a symbolic link leads out of it.
+
+use longshore_model::Access;
+use longshore_policy::Grant;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::Error;
+
+/// Opens the granted directories.
+pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant) -> Result<(), Error> {
+    for dir in grant.dirs() {
+        let perms = match dir.access {
+            Access::ReadOnly => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        builder.preopened_dir(&dir.host, &dir.guest, perms).map_err(|error| Error::Directory {
+            host: dir.host.display().to_string(),
+            guest: dir.guest.clone(),
+            source: error
+                .downcast::<std::io::Error>()
+                .unwrap_or_else(|error| std::io::Error::other(error.to_string())),
+        })?;
+    }
+    Ok(())
+}

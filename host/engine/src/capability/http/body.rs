@@ -1,0 +1,144 @@
+//! Bodies that are counted and bounded while they pass, and the task that drives a connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use longshore_model::LimitName;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::call::Scene;
+
+/// The task that moves a connection's bytes; it ends when this is dropped.
+pub(super) struct Driver(tokio::task::AbortHandle);
+
+impl Driver {
+    pub(super) fn spawn<F>(connection: F) -> Self
+    where
+        F: Future<Output = Result<(), hyper::Error>> + Send + 'static,
+    {
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+        });
+        Self(task.abort_handle())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A request's body.
+pub(super) struct Outgoing {
+    inner: WasiBody,
+    scene: Arc<Scene>,
+    sent: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(inner: WasiBody, scene: Arc<Scene>) -> Self {
+        Self { inner, scene, sent: 0 }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.sent += data.len() as u64;
+            self.scene.counters.http_sent_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+            let limit = self.scene.grant.limits().http_request_bytes;
+            if self.sent > limit {
+                self.scene.hit(LimitName::HttpRequestBytes);
+                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(limit)))));
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response's body.
+pub(super) struct Incoming {
+    inner: hyper::body::Incoming,
+    scene: Arc<Scene>,
+    silence: Duration,
+    alarm: Pin<Box<tokio::time::Sleep>>,
+    received: u64,
+    _connection: Driver,
+}
+
+impl Incoming {
+    pub(super) fn new(
+        inner: hyper::body::Incoming,
+        scene: Arc<Scene>,
+        silence: Duration,
+        connection: Driver,
+    ) -> Self {
+        let alarm = Box::pin(tokio::time::sleep(silence));
+        Self { inner, scene, silence, alarm, received: 0, _connection: connection }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => {
+                ready!(self.alarm.as_mut().poll(cx));
+                Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.received += length;
+                self.scene.counters.http_received_bytes.fetch_add(length, Ordering::Relaxed);
+                let limit = self.scene.grant.limits().http_response_bytes;
+                if self.received > limit {
+                    self.scene.hit(LimitName::HttpResponseBytes);
+                    return Poll::Ready(Some(Err(Error::HttpResponseBodySize(Some(limit)))));
+                }
+                let next = tokio::time::Instant::now() + self.silence;
+                self.alarm.as_mut().reset(next);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Error::from(error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,128 @@
+//! What the bytes say before anything is compiled: is it a component, which manifest does it carry, does it need the
+//! component model's async. Walks section headers; skips code.
+
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentType, Encoding, Parser, Payload,
+};
+
+use crate::Error;
+
+/// The custom section that carries the manifest in canonical JSON.
+pub const MANIFEST_SECTION: &str = "longshore:manifest";
+
+/// Components larger than this are refused, in bytes.
+pub const MAX_COMPONENT_BYTES: u64 = 256 << 20;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// The manifest's bytes.
+    pub(crate) manifest: Option<Vec<u8>>,
+    /// Whether it lifts, lowers or declares an async function, or uses streams, futures or tasks.
+    pub(crate) concurrency: bool,
+}
+
+/// Looks through `bytes`, which come from `name`.
+pub(crate) fn scan(name: &str, bytes: &[u8]) -> Result<Scan, Error> {
+    let size = bytes.len() as u64;
+    if size > MAX_COMPONENT_BYTES {
+        let (name, limit) = (name.to_owned(), MAX_COMPONENT_BYTES);
+        return Err(Error::TooLarge { name, size, limit });
+    }
+    if bytes.len() < 8 || &bytes[..4] != b"\0asm" {
+        return Err(Error::NotWasm { name: name.to_owned() });
+    }
+    if Parser::is_core_wasm(bytes) {
+        return Err(Error::CoreModule { name: name.to_owned() });
+    }
+    let mut found = Scan::default();
+    walk(bytes, 0, 0, &mut found)
+        .map_err(|e| Error::Invalid { name: name.to_owned(), reason: e.to_string() })?;
+    Ok(found)
+}
+
+/// How deep components may nest before we stop looking; wasmparser's own limit is of the same order.
+const MAX_DEPTH: u32 = 32;
+
+fn walk(
+    bytes: &[u8],
+    base: usize,
+    depth: u32,
+    found: &mut Scan,
+) -> Result<(), wasmparser::BinaryReaderError> {
+    let mut parser = Parser::new(base as u64);
+    let mut rest = bytes;
+    loop {
+        let wasmparser::Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else {
+            return Ok(()); // unreachable with `eof`, and harmless
+        };
+        let mut skip = consumed;
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } if depth > 0 => return Ok(()),
+            Payload::ModuleSection { unchecked_range, .. } => {
+                skip += unchecked_range.len();
+            }
+            Payload::ComponentSection { unchecked_range, .. } => {
+                let from = consumed;
+                let to = (from + unchecked_range.len()).min(rest.len());
+                if depth < MAX_DEPTH {
+                    walk(&rest[from.min(to)..to], unchecked_range.start, depth + 1, found)?;
+                }
+                skip += unchecked_range.len();
+            }
+            Payload::CustomSection(section) => {
+                if depth == 0 && section.name() == MANIFEST_SECTION {
+                    found.manifest = Some(section.data().to_vec());
+                }
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                for function in section {
+                    found.concurrency |= is_concurrent(&function?);
+                }
+            }
+            Payload::ComponentTypeSection(section) => {
+                for ty in section {
+                    if let ComponentType::Func(function) = ty? {
+                        found.concurrency |= function.async_;
+                    }
+                }
+            }
+            Payload::End(_) => return Ok(()),
+            _ => {}
+        }
+        if skip > rest.len() {
+            return Ok(()); // truncated: the compiler will say where
+        }
+        rest = &rest[skip..];
+    }
+}
+
+fn is_concurrent(function: &CanonicalFunction) -> bool {
+    let is_async = |options: &[CanonicalOption]| {
+        options.iter().any(|o| matches!(o, CanonicalOption::Async | CanonicalOption::Callback(_)))
+    };
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            is_async(options)
+        }
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. } => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_component_is_told_apart() {
+        let code = |bytes: &[u8]| scan("x", bytes).unwrap_err().code();
+        assert_eq!(code(b""), "LS-ENG-001");
+        assert_eq!(code(b"#!/bin/sh"), "LS-ENG-001");
+        assert_eq!(code(b"\0asm\x01\0\0\0"), "LS-ENG-002");
+        assert_eq!(code(b"\0asm\x0d\0\x01\0\xff\xff\xff"), "LS-ENG-004");
+        assert!(scan("x", b"\0asm\x0d\0\x01\0").unwrap().manifest.is_none());
+    }
+}
