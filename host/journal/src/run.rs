@@ -1,0 +1,230 @@
+//! A run that is being recorded.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use longshore_model::{Event, Outcome, RunEnded, RunId, Timestamp};
+use longshore_reference::Digest;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::journal::Shared;
+use crate::writer::Writer;
+use crate::{Durability, Ending, Error, History, Result, RunState, Subscription, Ticket};
+
+/// A run that is being recorded. Clones record into the same run.
+///
+/// Dropped without [`close`](Self::close), what was recorded goes to the store and the run stays open.
+#[derive(Clone)]
+pub struct Run(Arc<Inner>);
+
+struct Inner {
+    id: RunId,
+    pure: bool,
+    shared: Arc<Shared>,
+    writer: Mutex<Writer>,
+    /// Tickets that somebody waits for. Held while waiting: who comes second finds it done, or does all that piled up
+    /// meanwhile in one go.
+    flush: AsyncMutex<VecDeque<Ticket>>,
+}
+
+/// A run that has ended: what its receipt is computed from.
+#[derive(Clone)]
+pub struct Closed {
+    /// The run.
+    pub run: RunId,
+    /// The hash of the last entry: it stands for the whole history.
+    pub head: Digest,
+    /// How many entries there are.
+    pub entries: u64,
+    /// The time of the last entry.
+    pub ended: Timestamp,
+    /// How safe the journal is, and the receipt should be.
+    pub durability: Durability,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Run {
+    pub(crate) fn new(shared: Arc<Shared>, id: RunId, pure: bool, writer: Writer) -> Self {
+        shared.hold(id);
+        let flush = AsyncMutex::default();
+        Self(Arc::new(Inner { id, pure, shared, writer: Mutex::new(writer), flush }))
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.0.id
+    }
+
+    /// Whether everything in the run can be recomputed: see [`is_pure_run`](crate::is_pure_run).
+    #[must_use]
+    pub fn is_pure(&self) -> bool {
+        self.0.pure
+    }
+
+    /// Adds an event to the run and returns its place. Costs no disk and no waiting: it becomes durable with the next
+    /// [`sync`](Self::sync).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EventLimit`] when the run's budget of events is used up, [`Error::RunClosed`] after its end,
+    /// [`Error::Reserved`] for the events that open and close a run, and the first failure of the store once there was
+    /// one.
+    pub fn record(&self, event: Event) -> Result<u64> {
+        match event {
+            Event::RunStarted(_) => return Err(Error::Reserved("run-started")),
+            Event::RunEnded(_) => return Err(Error::Reserved("run-ended")),
+            _ => {}
+        }
+        let mut writer = self.0.writer();
+        let seq = writer.push(&*self.0.shared.clock, event, false)?;
+        if writer.is_heavy() {
+            writer.hand_over(&*self.0.shared.store, Durability::Buffered);
+        }
+        Ok(seq)
+    }
+
+    /// Waits until everything recorded so far is on disk. Callers that come together share one sync, and the store
+    /// shares it among runs.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; the run cannot go on then.
+    pub async fn sync(&self) -> Result<()> {
+        self.flush(Durability::Synced).await
+    }
+
+    /// [`record`](Self::record) and, where [`durability_of`](crate::durability_of) says so, [`sync`](Self::sync): what
+    /// must precede an effect.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub async fn record_durably(&self, event: Event) -> Result<u64> {
+        let durability = crate::durability_of(&event);
+        let seq = self.record(event)?;
+        if durability == Durability::Synced {
+            self.sync().await?;
+        }
+        Ok(seq)
+    }
+
+    /// [`record`](Self::record) and [`sync`](Self::sync), whatever the event is.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub async fn record_synced(&self, event: Event) -> Result<u64> {
+        let seq = self.record(event)?;
+        self.sync().await?;
+        Ok(seq)
+    }
+
+    /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when nobody watches, and
+    /// never holds it up.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription {
+        // `Journal` records entry 0 before anyone has the run.
+        self.0.writer().subscribe().unwrap_or_else(|| unreachable!("a run begins with entry 0"))
+    }
+
+    /// Ends the run. It is synced, unless the whole run is pure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunClosed`] the second time, and when the store fails: the run is then not closed.
+    pub async fn close(&self, ended: RunEnded) -> Result<Closed> {
+        let state = match ended.outcome {
+            Outcome::Ok(_) => RunState::Ok,
+            Outcome::Failed(_) => RunState::Failed,
+            Outcome::Fault(_) => RunState::Fault,
+        };
+        let durability = if self.0.pure { Durability::Buffered } else { Durability::Synced };
+        let (head, entries, at) = {
+            let mut writer = self.0.writer();
+            writer.push(&*self.0.shared.clock, Event::RunEnded(Box::new(ended)), true)?;
+            let at = writer.last_at();
+            writer.close_with(Ending { state, at });
+            (writer.head(), writer.next(), at)
+        };
+        self.flush(durability).await?;
+        self.0.shared.release(self.0.id);
+        let shared = Arc::clone(&self.0.shared);
+        Ok(Closed { run: self.0.id, head, entries, ended: at, durability, shared })
+    }
+
+    pub(crate) async fn flush(&self, durability: Durability) -> Result<()> {
+        let mut waiting = self.0.flush.lock().await;
+        let target = {
+            let mut writer = self.0.writer();
+            let synced = durability == Durability::Buffered || writer.synced() == writer.next();
+            if writer.has_pending() || !synced {
+                writer.hand_over(&*self.0.shared.store, durability);
+            }
+            waiting.extend(writer.take_outstanding());
+            writer.check()?;
+            writer.next()
+        };
+        // Answered tickets leave one by one: a caller that gives up in between loses none of the others.
+        while let Some(ticket) = waiting.front_mut() {
+            let answer = ticket.await;
+            waiting.pop_front();
+            if let Err(error) = answer {
+                self.0.writer().fail(&error);
+                return Err(error);
+            }
+        }
+        if durability == Durability::Synced {
+            self.0.writer().mark_synced(target);
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic while an entry was being added leaves the entries before it whole.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.release(self.id);
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if writer.has_pending() && writer.check().is_ok() {
+            writer.hand_over(&*self.shared.store, Durability::Buffered);
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Run").field(&self.0.id).finish()
+    }
+}
+
+impl Closed {
+    /// Reads the entries back from the store and checks them against the chain: what is sealed is what is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::read`](crate::Journal::read); [`Error::Edited`] when the history is not the one that was closed.
+    pub async fn history(&self) -> Result<History> {
+        let history = History::read(&*self.shared.store, self.run).await?;
+        if history.head() != self.head {
+            return Err(Error::Edited { run: self.run, what: "the last entry".to_owned() });
+        }
+        Ok(history)
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closed")
+            .field("run", &self.run)
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}
