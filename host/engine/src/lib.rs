@@ -1,1 +1,28 @@
-//! See the crate description.
+//! The engine: the sole importer of wasmtime. Compiles verified components, keeps their code, links them with their grants and
+//! calls them in sandboxes, journaling as it goes.
+//!
+//! It decides nothing about trust (`registry/trust` mints `Verified`) or permission (`host/policy` mints `Grant`), and it reads
+//! neither configuration nor environment.
+
+mod cache;
+mod call;
+mod capability;
+mod compiled;
+mod contract;
+mod engine;
+mod error;
+mod fault;
+mod host;
+mod limiter;
+mod link;
+mod scan;
+mod ticker;
+pub mod value;
+
+pub use call::{RunContext, Stdio};
+pub use capability::stdio::Watcher;
+pub use compiled::{Arguments, Compiled, Function};
+pub use engine::{Allocation, Engine, EngineConfig};
+pub use error::Error;
+pub use link::{Links, Ready};
+pub use scan::{MANIFEST_SECTION, MAX_COMPONENT_BYTES};

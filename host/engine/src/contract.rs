@@ -1,0 +1,241 @@
+//! The host's side of `longshore:action/*` and `longshore:workflow/*`, and the linkers that serve them beside WASI.
+
+use longshore_model::{Json, Outcome};
+use wasmtime::component::{HasSelf, Linker, Resource};
+
+use crate::capability::settings;
+use crate::host::Host;
+use crate::link::Links;
+
+mod action {
+    wasmtime::component::bindgen!({
+        path: "../../wit/longshore-action-0.1.0",
+        world: "longshore:action/host",
+        imports: { default: trappable },
+        with: { "longshore:action/spans.span": super::Span },
+    });
+}
+
+mod workflow {
+    wasmtime::component::bindgen!({
+        path: "../../wit/longshore-workflow-0.1.0",
+        world: "longshore:workflow/host",
+        imports: { "longshore:workflow/dynamic.call": async | trappable, default: trappable },
+    });
+}
+
+use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
+use workflow::longshore::workflow::{dynamic, run};
+
+/// A span that a guest opened.
+pub struct Span {
+    name: String,
+    number: u32,
+}
+
+/// The interfaces that the host serves, without their versions: whole packages end in `/`.
+const SERVED: &[&str] = &[
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:random/",
+    "wasi:filesystem/",
+    "wasi:sockets/",
+    "wasi:io/",
+    "wasi:http/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/client",
+    "wasi:config/store",
+    "longshore:action/",
+    "longshore:workflow/",
+];
+
+/// Whether the host serves the import `name`.
+pub(crate) fn serves(name: &str, concurrency: bool) -> bool {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    if interface.starts_with("wasi:") && version.starts_with("0.3") && !concurrency {
+        return false;
+    }
+    SERVED.iter().any(|served| match served.ends_with('/') {
+        true => interface.starts_with(served),
+        false => interface == *served,
+    })
+}
+
+/// A linker with everything that the host serves.
+pub(crate) fn linker(
+    engine: &wasmtime::Engine,
+    concurrency: bool,
+) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    if concurrency {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
+        wasmtime_wasi_config::WasiConfig::from(host.variables())
+    })?;
+    action::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    workflow::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    Ok(linker)
+}
+
+impl types::Host for Host {}
+
+impl attempt::Host for Host {
+    fn run_id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.scene.run.id().to_string())
+    }
+
+    fn number(&mut self) -> wasmtime::Result<u32> {
+        Ok(self.scene.attempt)
+    }
+
+    fn idempotency_key(&mut self) -> wasmtime::Result<String> {
+        Ok(self.scene.idempotency_key())
+    }
+
+    fn remaining_ms(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.scene.remaining_ms())
+    }
+}
+
+impl progress::Host for Host {
+    fn report(&mut self, done: u64, total: u64, message: String) -> wasmtime::Result<()> {
+        let fields = Json::of(&serde_json::json!({ "done": done, "total": total }))?;
+        self.scene.log("progress", message, Some(fields))
+    }
+}
+
+impl log::Host for Host {
+    fn write(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Vec<log::Field>,
+    ) -> wasmtime::Result<()> {
+        let kind = match level {
+            log::Level::Trace => "trace",
+            log::Level::Debug => "debug",
+            log::Level::Info => "info",
+            log::Level::Warn => "warn",
+            log::Level::Error => "error",
+        };
+        let fields = (!fields.is_empty())
+            .then(|| {
+                let members = fields.into_iter().map(|field| (field.name, as_json(field.value)));
+                Json::of(&members.collect::<serde_json::Map<_, _>>())
+            })
+            .transpose()?;
+        self.scene.log(kind, message, fields)
+    }
+}
+
+/// The value that `text` spells, or `text` itself where it spells none.
+fn as_json(text: String) -> serde_json::Value {
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+}
+
+impl spans::Host for Host {}
+
+impl spans::HostSpan for Host {
+    fn new(&mut self, name: String) -> wasmtime::Result<Resource<Span>> {
+        let number = self.spans;
+        self.spans += 1;
+        let fields = Json::of(&serde_json::json!({ "span": number }))?;
+        self.scene.log("span-opened", name.clone(), Some(fields))?;
+        Ok(self.table.push(Span { name, number })?)
+    }
+
+    fn set(&mut self, span: Resource<Span>, key: String, value: String) -> wasmtime::Result<()> {
+        let Span { name, number } = self.table.get(&span)?;
+        let fields = serde_json::json!({ "span": number, "set": { key: as_json(value) } });
+        let name = name.clone();
+        self.scene.log("span-set", name, Some(Json::of(&fields)?))
+    }
+
+    fn drop(&mut self, span: Resource<Span>) -> wasmtime::Result<()> {
+        let Span { name, number } = self.table.delete(span)?;
+        let fields = Json::of(&serde_json::json!({ "span": number }))?;
+        self.scene.log("span-closed", name, Some(fields))
+    }
+}
+
+impl setting_words::Host for Host {
+    fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(settings::get(&self.scene.grant, &name))
+    }
+
+    fn all(&mut self) -> wasmtime::Result<String> {
+        Ok(settings::all(&self.scene.grant))
+    }
+}
+
+impl run::Host for Host {
+    fn id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.scene.run.id().to_string())
+    }
+
+    fn note(&mut self, message: String) -> wasmtime::Result<()> {
+        self.scene.log("note", message, None)
+    }
+}
+
+impl dynamic::Host for Host {
+    async fn call(
+        &mut self,
+        interface: String,
+        function: String,
+        arguments: String,
+    ) -> wasmtime::Result<Result<String, dynamic::CallError>> {
+        let scene = std::sync::Arc::clone(&self.scene);
+        Ok(call_by_name(&self.links, &scene, &interface, &function, &arguments).await)
+    }
+}
+
+async fn call_by_name(
+    links: &Links,
+    scene: &crate::call::Scene,
+    interface: &str,
+    function: &str,
+    arguments: &str,
+) -> Result<String, dynamic::CallError> {
+    let error = |code: &str, message: String| dynamic::CallError {
+        retryable: false,
+        code: code.to_owned(),
+        message,
+    };
+    let ready = links.get(interface).ok_or_else(|| {
+        error("unknown-function", format!("no dependency serves `{interface}`"))
+    })?;
+    let path = format!("{interface}#{function}");
+    let function = ready
+        .compiled()
+        .function(Some(&path))
+        .map_err(|e| error("unknown-function", e.to_string()))?;
+    let arguments =
+        function.arguments(arguments).map_err(|e| error("bad-input", e.to_string()))?;
+    match ready.serve(scene, function, &arguments.values).await {
+        Ok((_, Outcome::Ok(value))) => Ok(value.as_str().to_owned()),
+        Ok((_, Outcome::Failed(value))) => Err(failed(&value)),
+        Ok((_, Outcome::Fault(fault))) | Err(fault) => Err(dynamic::CallError {
+            retryable: fault.kind == longshore_model::FaultKind::Deadline,
+            code: fault.kind.code().to_owned(),
+            message: fault.message,
+        }),
+    }
+}
+
+/// The action's own failure: its class is kept where it is the record of `longshore:action/types`.
+fn failed(value: &Json) -> dynamic::CallError {
+    let class = value
+        .read::<serde_json::Value>()
+        .ok()
+        .and_then(|v| v.get("class").and_then(|c| c.as_str().map(str::to_owned)));
+    dynamic::CallError {
+        retryable: class.as_deref() == Some("retryable"),
+        code: "failed".to_owned(),
+        message: value.as_str().to_owned(),
+    }
+}

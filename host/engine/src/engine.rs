@@ -1,0 +1,271 @@
+//! The engine: two configurations of wasmtime, one for components that need the component model's async and one, faster, for
+//! all others, with the linkers that every component of theirs shares.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+use longshore_reference::Digest;
+use longshore_trust::Verified;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
+
+use crate::cache::{CodeCache, Lookup};
+use crate::call::Scene;
+use crate::compiled::Compiled;
+use crate::fault::DeadlinePassed;
+use crate::host::Host;
+use crate::ticker::{Ticker, Ticking};
+use crate::{Error, contract, scan};
+
+/// Where instances get their memory from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// Mapped for each instance: the least memory, and the quickest start of a process that makes few calls.
+    #[default]
+    OnDemand,
+    /// From a pool that is reused: the quickest calls, for hosts that make many.
+    Pooling,
+}
+
+/// How an [`Engine`] is set up. `Default`: on demand, no cache on disk.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    /// Where instances get their memory from.
+    pub allocation: Allocation,
+    /// Where compiled code is kept; nowhere if none.
+    pub cache: Option<PathBuf>,
+}
+
+/// Compiles, links and runs components. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    allocation: Allocation,
+    plain: OnceLock<Arc<Flavor>>,
+    concurrent: OnceLock<Arc<Flavor>>,
+    setup: Mutex<()>,
+    cache: Option<CodeCache>,
+    compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
+}
+
+/// One configuration of wasmtime with its linker and its clock hand.
+pub(crate) struct Flavor {
+    engine: wasmtime::Engine,
+    linker: Linker<Host>,
+    fingerprint: String,
+    concurrency: bool,
+    ticker: Ticker,
+}
+
+impl Engine {
+    /// Sets up an engine.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cache`] when the cache's directory cannot be used.
+    pub fn new(config: EngineConfig) -> Result<Self, Error> {
+        let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
+        Ok(Self(Arc::new(Inner {
+            allocation: config.allocation,
+            plain: OnceLock::new(),
+            concurrent: OnceLock::new(),
+            setup: Mutex::new(()),
+            cache,
+            compiled: Mutex::default(),
+        })))
+    }
+
+    /// Compiles a verified component, or takes its code from the cache.
+    ///
+    /// Blocks for as long as the compiler needs (about 0.1 s for 100 KB, seconds for a language runtime); on an async thread,
+    /// call it through `spawn_blocking`.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component that can run here.
+    pub fn compile(&self, verified: &Verified) -> Result<Arc<Compiled>, Error> {
+        let digest = verified.digest();
+        if let Some(known) = self.known(digest) {
+            return Ok(known);
+        }
+        let name = verified.source().to_string();
+        let scan = scan::scan(&name, verified.bytes())?;
+        let flavor = self.flavor(scan.concurrency)?;
+        let component = self.code(&flavor, &name, digest, verified.bytes())?;
+        let compiled = Arc::new(Compiled::new(flavor, component, verified, name, scan)?);
+        let mut known = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, entry| entry.strong_count() > 0);
+        known.insert(digest, Arc::downgrade(&compiled));
+        Ok(compiled)
+    }
+
+    /// What a component says of itself, without compiling it: its manifest's bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component.
+    pub fn manifest_section(name: &str, bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(scan::scan(name, bytes)?.manifest)
+    }
+
+    /// What tells this engine's compiled code from another's: versions, features, target.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setup`] when wasmtime cannot be set up on this machine.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        let flavor = self.flavor(false)?;
+        Ok(format!("wasmtime 48.0.8 {}", &flavor.fingerprint[..16]))
+    }
+
+    fn known(&self, digest: Digest) -> Option<Arc<Compiled>> {
+        let known = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&digest).and_then(Weak::upgrade)
+    }
+
+    fn flavor(&self, concurrency: bool) -> Result<Arc<Flavor>, Error> {
+        let slot = if concurrency { &self.0.concurrent } else { &self.0.plain };
+        if let Some(flavor) = slot.get() {
+            return Ok(Arc::clone(flavor));
+        }
+        let _one_at_a_time = self.0.setup.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flavor) = slot.get() {
+            return Ok(Arc::clone(flavor));
+        }
+        let flavor = Arc::new(Flavor::new(self.0.allocation, concurrency)?);
+        Ok(Arc::clone(slot.get_or_init(|| flavor)))
+    }
+
+    fn code(
+        &self,
+        flavor: &Flavor,
+        name: &str,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> Result<Component, Error> {
+        let Some(cache) = &self.0.cache else {
+            return Component::from_binary(&flavor.engine, bytes).map_err(|e| invalid(name, &e));
+        };
+        if let Lookup::Hit(component) = cache.load(&flavor.engine, digest, &flavor.fingerprint) {
+            return Ok(component);
+        }
+        let artifact =
+            flavor.engine.precompile_component(bytes).map_err(|error| invalid(name, &error))?;
+        if let Err(error) = cache.store(digest, &flavor.fingerprint, &artifact) {
+            tracing::warn!(%digest, %error, "compiled code cannot be kept; it will be compiled again");
+        } else if let Lookup::Hit(component) =
+            cache.load(&flavor.engine, digest, &flavor.fingerprint)
+        {
+            return Ok(component);
+        }
+        // SAFETY: `artifact` was made a few lines above by this very engine and has not left this function.
+        unsafe { Component::deserialize(&flavor.engine, &artifact) }
+            .map_err(|error| invalid(name, &error))
+    }
+}
+
+fn invalid(name: &str, error: &wasmtime::Error) -> Error {
+    Error::Invalid { name: name.to_owned(), reason: format!("{error:#}") }
+}
+
+impl Flavor {
+    fn new(allocation: Allocation, concurrency: bool) -> Result<Self, Error> {
+        let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
+        let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
+        let linker = contract::linker(&engine, concurrency).map_err(setup)?;
+        let ticker = Ticker::start(vec![engine.weak()]).map_err(|e| Error::Setup(e.to_string()))?;
+        let mut hasher = StableHasher(blake3::Hasher::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
+        Ok(Self { engine, linker, fingerprint, concurrency, ticker })
+    }
+
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<Host> {
+        &self.linker
+    }
+
+    pub(crate) fn concurrency(&self) -> bool {
+        self.concurrency
+    }
+
+    pub(crate) fn tick(&self) -> Ticking {
+        self.ticker.tick()
+    }
+
+    /// A store for one call: limits, deadline and the budget of host calls set.
+    pub(crate) fn store(&self, host: Host, scene: &Scene) -> Store<Host> {
+        let budget = usize::try_from(scene.grant.limits().host_call_bytes).unwrap_or(usize::MAX);
+        let deadline = scene.deadline;
+        let mut store = Store::new(&self.engine, host);
+        store.limiter(|host| &mut host.limiter);
+        store.set_hostcall_fuel(budget);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            if Instant::now() >= deadline {
+                return Err(wasmtime::Error::new(DeadlinePassed));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store
+    }
+}
+
+impl std::fmt::Debug for Flavor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Flavor")
+            .field("fingerprint", &self.fingerprint)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+fn configure(allocation: Allocation, concurrency: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_async(concurrency)
+        .concurrency_support(concurrency)
+        .wasm_backtrace(true)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .relaxed_simd_deterministic(true)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(2 << 20);
+    if allocation == Allocation::Pooling {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(1 << 16)
+            .async_stack_keep_resident(0)
+            .max_core_instances_per_component(64)
+            .max_memories_per_component(16)
+            .max_tables_per_component(64)
+            .table_elements(100_000)
+            .pagemap_scan(Enabled::Auto);
+        config.allocation_strategy(pool);
+    }
+    config
+}
+
+/// Makes of a `Hash` a fingerprint that is the same in every process of this build.
+struct StableHasher(blake3::Hasher);
+
+impl Hasher for StableHasher {
+    fn finish(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+}
