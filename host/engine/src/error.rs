@@ -44,7 +44,7 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         #[source]
-        source: longshore_reference::manifest::EmbeddedError,
+        source: longshore_reference::ManifestError,
     },
     /// It exports no function.
     #[error("`{name}` exports no function, so there is nothing to call")]

@@ -139,7 +139,9 @@ impl WasiHttpHooks for Egress {
         let scene = Arc::clone(&self.scene);
         Box::new(async move {
             let target = target?;
-            let effect = begin(&scene, &request, &target).await?;
+            let method = request.method().clone();
+            let path = request.uri().path().to_owned();
+            let effect = begin(&scene, &target, &method, &path).await?;
             let result = exchange(&scene, &target, request, options).await;
             let said = match &result {
                 Ok(response) => response.status().as_u16().to_string(),
@@ -168,16 +170,16 @@ impl WasiHttpHooks for Egress {
 /// a wait.
 async fn begin(
     scene: &Scene,
-    request: &Request<WasiBody>,
     target: &Target,
+    method: &Method,
+    path: &str,
 ) -> Result<u32, Error> {
     let effect = scene.next_effect();
     let scheme = if target.https { "https" } else { "http" };
-    let url = format!("{scheme}://{}:{}{}", target.host, target.port, request.uri().path());
-    let method = request.method().as_str().to_owned();
-    let what = Effect::Http { method, url };
+    let url = format!("{scheme}://{}:{}{path}", target.host, target.port);
+    let what = Effect::Http { method: method.as_str().to_owned(), url };
     scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
     if !safe && scene.run.sync().await.is_err() {
         return Err(Error::InternalError(Some("the journal cannot be written".to_owned())));
     }
