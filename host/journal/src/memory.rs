@@ -70,7 +70,7 @@ impl Default for MemoryStore {
 impl Rows {
     fn append(&mut self, append: Append, keep: usize) -> Result<()> {
         let run = append.run;
-        if let Some(opening) = append.opening {
+        if let Some(opening) = append.opening.filter(|_| append.next == 0) {
             if let Some(row) = self.runs.get(&run) {
                 let found = row.summary.entries;
                 return Err(Error::Conflict { run, expected: append.next, found });
