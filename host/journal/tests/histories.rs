@@ -1,4 +1,6 @@
-//! What a run promises to whoever records it, and what a reader finds out about a history that was touched.
+//! What a run promises to whoever records it, and what a reader finds out about a history that was
+//! touched.
+#![allow(clippy::unwrap_used, reason = "tests say what broke by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! What the journal costs: per record, per run in memory, per run and per sync in SQLite, and to open the file.
+//! What the journal costs: per record, per run in memory, per run and per sync in SQLite, and to
+//! open the file.
 //!
 //! `cargo run --release -p longshore-store-sqlite --example journal_costs -- FOLDER`
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people")]

@@ -1,8 +1,9 @@
 //! The journal in one SQLite file: rows in, rows out, no decision.
 //!
-//! One thread per store owns the only connection. Whatever waits when it is free goes into one transaction and, where
-//! anybody asked for it, one sync: that is the group commit. The file is opened on that thread too, so that a process
-//! starts its guest while SQLite reads its schema. Several processes may share one file.
+//! One thread per store owns the only connection. Whatever waits when it is free goes into one
+//! transaction and, where anybody asked for it, one sync: that is the group commit. The file is
+//! opened on that thread too, so that a process starts its guest while SQLite reads its schema.
+//! Several processes may share one file.
 
 mod fault;
 mod open;
@@ -58,8 +59,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// When no thread can be started. The file is opened behind this function's back: what is wrong with it comes with
-    /// the first answer, or from [`ready`](Self::ready).
+    /// When no thread can be started. The file is opened behind this function's back: what is wrong
+    /// with it comes with the first answer, or from [`ready`](Self::ready).
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         Self::open_with(Options::new(path))
     }

@@ -24,14 +24,15 @@ pub(crate) fn open(options: &Options) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(options.busy).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    // The last process to leave would otherwise move the whole log into the file, and its user would wait for it.
+    // The last process to leave would otherwise move the whole log into the file, and its user
+    // would wait for it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
     // A damaged or hostile file gets no further than its tables.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(failed)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false).map_err(failed)?;
     schema::prepare(&mut connection, path)?;
-    // `NORMAL` syncs at checkpoints only; whatever must be on disk sooner is synced by the worker. It also checkpoints,
-    // after it has answered.
+    // `NORMAL` syncs at checkpoints only; whatever must be on disk sooner is synced by the worker.
+    // It also checkpoints, after it has answered.
     connection
         .execute_batch("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;")
         .map_err(failed)?;
@@ -41,7 +42,8 @@ pub(crate) fn open(options: &Options) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the folder and the file, so that nobody else can read them. SQLite gives its log the mode of the file.
+/// Makes the folder and the file, so that nobody else can read them. SQLite gives its log the mode
+/// of the file.
 fn create(path: &Path) -> Result<()> {
     let mut file = OpenOptions::new();
     file.write(true).create_new(true);
@@ -101,7 +103,8 @@ pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The write-ahead log, for syncing. SQLite keeps one file of this name for as long as a connection is open.
+/// The write-ahead log, for syncing. SQLite keeps one file of this name for as long as a connection
+/// is open.
 pub(crate) fn open_log(path: &Path) -> Result<File> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");

@@ -1,4 +1,5 @@
-//! What waits for the store's thread. Order is kept: an answer to a read has seen every append before it.
+//! What waits for the store's thread. Order is kept: an answer to a read has seen every append
+//! before it.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -15,14 +15,15 @@ const SUMMARY: &str =
     "SELECT id, component, reference, function, started, ended, state, entries, head FROM runs";
 const RECEIPT: &str = "SELECT position, run, previous, digest, bytes FROM receipts";
 
-/// Adds records inside the caller's transaction. The outer error is SQLite's; the inner one is the answer to an append
-/// that does not fit, which has then written nothing.
+/// Adds records inside the caller's transaction. The outer error is SQLite's; the inner one is the
+/// answer to an append that does not fit, which has then written nothing.
 pub(crate) fn append(connection: &Connection, append: &Append) -> rusqlite::Result<Result<()>> {
     let (run, id) = (append.run, append.run.as_bytes().as_slice());
     if let Some(opening) = append.opening.as_ref().filter(|_| append.next == 0) {
         let inserted = connection
             .prepare_cached(
-                "INSERT INTO runs (id, component, reference, function, started, state, entries, head)
+                "INSERT INTO runs
+                     (id, component, reference, function, started, state, entries, head)
                  VALUES (?1, ?2, ?3, ?4, ?5, 'open', 0, ?6) ON CONFLICT DO NOTHING",
             )?
             .execute(params![
@@ -85,7 +86,8 @@ pub(crate) fn load(
 ) -> Result<Vec<Record>> {
     let read = || {
         let mut select = connection.prepare_cached(
-            "SELECT seq, at, bytes, hash FROM entries WHERE run = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+            "SELECT seq, at, bytes, hash FROM entries
+             WHERE run = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
         )?;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let mut rows = select.query(params![run.as_bytes(), number(from), max])?;
@@ -130,7 +132,8 @@ pub(crate) fn runs(connection: &Connection, filter: &RunFilter) -> Result<Vec<Ru
     read().map_err(|error| fault::sql("cannot list the runs", error))
 }
 
-/// Reads the last receipt, has the next one made, keeps it: in one transaction that excludes every other writer.
+/// Reads the last receipt, has the next one made, keeps it: in one transaction that excludes every
+/// other writer.
 pub(crate) fn seal(
     connection: &mut Connection,
     run: RunId,
@@ -142,9 +145,12 @@ pub(crate) fn seal(
     let id = run.as_bytes().as_slice();
     let (open, sealed): (bool, bool) = transaction
         .prepare_cached(
-            "SELECT state = 'open', EXISTS (SELECT 1 FROM receipts WHERE run = ?1) FROM runs WHERE id = ?1",
+            "SELECT state = 'open', EXISTS (SELECT 1 FROM receipts WHERE run = ?1)
+             FROM runs WHERE id = ?1",
         )
-        .and_then(|mut select| select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .and_then(|mut select| {
+            select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
         .map_err(failed)?
         .ok_or(Error::NotFound(run))?;
     if sealed {
@@ -163,7 +169,10 @@ pub(crate) fn seal(
         last.map_or((0, None), |(position, digest)| (position + 1, Some(digest)));
     let receipt = sealer(previous).map_err(|source| Error::Seal { run, source: source.into() })?;
     transaction
-        .prepare_cached("INSERT INTO receipts (position, run, previous, digest, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .prepare_cached(
+            "INSERT INTO receipts (position, run, previous, digest, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
         .and_then(|mut insert| {
             insert.execute(params![
                 number(position),
@@ -240,7 +249,8 @@ fn receipt_of(row: &Row<'_>) -> rusqlite::Result<StoredReceipt> {
     })
 }
 
-/// SQLite's integers are signed. Nothing of ours comes near the end of them; what does is held at the end.
+/// SQLite's integers are signed. Nothing of ours comes near the end of them; what does is held at
+/// the end.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,5 @@
-//! The tables, and how every released version of them becomes the newest. A migration, once released, is never changed.
+//! The tables, and how every released version of them becomes the newest. A migration, once
+//! released, is never changed.
 
 use std::path::Path;
 
@@ -34,8 +35,8 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     })
 }
 
-/// All steps in one transaction; false when the file belongs to another program. Two processes may come here together:
-/// the second finds the work done.
+/// All steps in one transaction; false when the file belongs to another program. Two processes may
+/// come here together: the second finds the work done.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;

@@ -1,19 +1,20 @@
-//! The store's thread: takes what waits, writes it in one transaction, syncs once, answers, and only then tidies up.
+//! The store's thread: takes what waits, writes it in one transaction, syncs once, answers, and
+//! only then tidies up.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use longshore_journal::{Append, Completion, Durability, Error, Result};
+use longshore_journal::{Append, Completion, Durability, Error, Result, StoreFault};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::queue::{Queue, Request};
 use crate::{Options, fault, open, rows};
 
-/// At so many pages the log is moved into the file when there is nothing else to do. A process that starts reads the
-/// whole log first, so it is kept short.
+/// At so many pages the log is moved into the file when there is nothing else to do. A process that
+/// starts reads the whole log first, so it is kept short.
 const TIDY_PAGES: i32 = 128;
 /// At so many pages it is moved even when others wait.
 const MAX_LOG_PAGES: i32 = 4_096;
@@ -27,7 +28,8 @@ pub(crate) struct Worker {
     log_pages: Arc<AtomicI32>,
     /// The log, opened at the first sync.
     log: Option<File>,
-    /// A sync failed: the system may have dropped what it could not write, so nothing may build on it.
+    /// A sync failed: the system may have dropped what it could not write, so nothing may build on
+    /// it.
     broken: Option<Error>,
 }
 
@@ -111,14 +113,17 @@ impl Worker {
         }
         let results = match self.write(&group.appends) {
             Ok(results) => results,
-            // One of them may be to blame: each gets a transaction of its own.
-            Err(_) if group.appends.len() > 1 => {
+            // One of them may be to blame: each gets a transaction of its own. (Not when the file is
+            // held or may not be written: all would wait in vain, one after the other.)
+            Err(Error::Store { fault: StoreFault::Full | StoreFault::Corrupt, .. })
+                if group.appends.len() > 1 =>
+            {
                 let alone = |one: &(Append, Completion)| {
                     self.write(std::slice::from_ref(one)).and_then(|mut r| r.remove(0))
                 };
                 group.appends.iter().map(alone).collect()
             }
-            Err(error) => vec![Err(error)],
+            Err(error) => vec![Err(error); group.appends.len()],
         };
         let synced = if group.wants_sync() { self.sync() } else { Ok(()) };
         for ((append, completion), result) in group.appends.into_iter().zip(results) {
@@ -129,7 +134,8 @@ impl Worker {
         group.barriers.into_iter().for_each(|barrier| barrier.complete(synced.clone()));
     }
 
-    /// The answer to each append; an error when the transaction as a whole failed, and then nothing was written.
+    /// The answer to each append; an error when the transaction as a whole failed, and then nothing
+    /// was written.
     fn write(&mut self, appends: &[(Append, Completion)]) -> Result<Vec<Result<()>>> {
         if appends.is_empty() {
             return Ok(Vec::new());
@@ -147,7 +153,8 @@ impl Worker {
         Ok(results)
     }
 
-    /// Brings the log to disk: everything that was ever committed is then either there or in the file.
+    /// Brings the log to disk: everything that was ever committed is then either there or in the
+    /// file.
     fn sync(&mut self) -> Result<()> {
         let synced = self.sync_log();
         if let Err(error) = &synced {
@@ -167,8 +174,8 @@ impl Worker {
         log.sync_data().map_err(|error| fault::file("cannot sync the journal", path, error))
     }
 
-    /// Moves the log into the file when it is time. A failure loses nothing: everything is in the log, and the next
-    /// commit finds out.
+    /// Moves the log into the file when it is time. A failure loses nothing: everything is in the
+    /// log, and the next commit finds out.
     fn tidy(&mut self) {
         let pages = self.log_pages.load(Ordering::Relaxed);
         let due = pages >= MAX_LOG_PAGES || (pages >= TIDY_PAGES && self.queue.is_empty());

@@ -1,4 +1,5 @@
 //! The store in SQLite keeps every promise of a store.
+#![allow(clippy::unwrap_used, reason = "tests say what broke by panicking")]
 
 use std::sync::Arc;
 

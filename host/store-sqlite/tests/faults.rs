@@ -1,5 +1,6 @@
-//! Disks that fill up, files that are damaged, held, or not ours: each has its own error, and loses nothing that was
-//! acknowledged.
+//! Disks that fill up, files that are damaged, held, or not ours: each has its own error, and loses
+//! nothing that was acknowledged.
+#![allow(clippy::unwrap_used, reason = "tests say what broke by panicking")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -117,7 +118,8 @@ fn a_file_held_by_another_process_is_said_to_be_locked_and_works_afterwards() {
 fn a_file_that_may_not_be_written_is_said_to_be_read_only() {
     runtime().block_on(async {
         let place = Place::filled(1).await;
-        // SQLite takes a file whose "write version" it does not know as read-only, whoever asks: also for root.
+        // SQLite takes a file whose "write version" it does not know as read-only, whoever asks:
+        // also for root.
         let mut bytes = fs::read(place.path()).unwrap();
         bytes[18] = 3;
         fs::write(place.path(), bytes).unwrap();

@@ -1,6 +1,8 @@
-//! What every store of the journal must do, as one suite: a store's tests call [`contract!`] and nothing else of it.
+//! What every store of the journal must do, as one suite: a store's tests call [`contract!`] and
+//! nothing else of it.
 //!
-//! Only the port is used, so that a store in memory, in a file and behind a network are held to the same promises.
+//! Only the port is used, so that a store in memory, in a file and behind a network are held to the
+//! same promises.
 
 mod promises;
 mod samples;

@@ -33,7 +33,8 @@ pub async fn appends_keep_their_order_and_their_bytes(place: &impl Place) {
     assert_eq!(store.summary(run_id(2)).await.unwrap(), None);
 }
 
-/// A gap, a repetition, a second opening, an unknown run and an ended run each have their error, and leave no trace.
+/// A gap, a repetition, a second opening, an unknown run and an ended run each have their error,
+/// and leave no trace.
 pub async fn an_append_that_does_not_fit_changes_nothing(place: &impl Place) {
     let store = place.handle();
     let run = run_id(1);
@@ -166,7 +167,8 @@ pub async fn what_was_acknowledged_is_there_for_the_next_handle(place: &impl Pla
     assert_eq!(place.handle().receipt(run).await.unwrap(), Some(sealed));
 }
 
-/// However many handles seal at once, every receipt names the one before it, and there is one of each place.
+/// However many handles seal at once, every receipt names the one before it, and there is one of
+/// each place.
 pub async fn receipts_of_two_handles_are_one_chain(place: &impl Place) {
     let first = place.handle();
     let mut open = Appends::new(run_id(99));
