@@ -1,8 +1,8 @@
 //! The hash chain: hash n = SHA-256(domain ‖ hash n-1 ‖ bytes n).
 //!
-//! Every hash stands for the whole history up to its entry, so that a receipt needs to name only the last one. The
-//! domain's text is of fixed length, as the previous hash is, so no two inputs can be cut up differently into the same
-//! bytes.
+//! Every hash stands for the whole history up to its entry, so that a receipt needs to name only
+//! the last one. The domain's text is of fixed length, as the previous hash is, so no two inputs
+//! can be cut up differently into the same bytes.
 
 use longshore_reference::{Digest, Hasher};
 

@@ -1,8 +1,9 @@
 //! What must be on disk before what. The one place that decides it; stores obey.
 //!
-//! The rule: what can be recomputed need not be synced. A component that was granted nothing is pure: the same input
-//! gives the same output, so a power cut costs work and no truth. Whatever touches the world outside is announced on
-//! disk before it happens, and its result reaches the disk with the next announcement, or with the end of the run.
+//! The rule: what can be recomputed need not be synced. A component that was granted nothing is
+//! pure: the same input gives the same output, so a power cut costs work and no truth. Whatever
+//! touches the world outside is announced on disk before it happens, and its result reaches the
+//! disk with the next announcement, or with the end of the run.
 
 use longshore_model::{Access, Event, GrantRecord, RunStarted, Scope};
 
@@ -16,22 +17,22 @@ pub enum Durability {
     Synced,
 }
 
-/// Whether a grant lets nothing in from outside and nothing out: no clock, entropy, environment, directory or host.
-/// What ran under it can be recomputed.
+/// Whether a grant lets nothing in from outside and nothing out: no clock, entropy, environment,
+/// directory or host. What ran under it can be recomputed.
 #[must_use]
 pub fn is_pure(grant: &GrantRecord) -> bool {
     grant.scopes.is_empty()
 }
 
-/// Whether everything in a run is pure: the root component and all that it may call. The whole of such a run can be
-/// recomputed from entry 0, and nothing in it waits for a disk.
+/// Whether everything in a run is pure: the root component and all that it may call. The whole of
+/// such a run can be recomputed from entry 0, and nothing in it waits for a disk.
 #[must_use]
 pub fn is_pure_run(start: &RunStarted) -> bool {
     is_pure(&start.grant) && start.dependencies.iter().all(|dependency| is_pure(&dependency.grant))
 }
 
-/// Whether a grant allows writes to the world that no event of their own announces: those to a directory. HTTP requests
-/// are announced by [`Event::EffectStarted`].
+/// Whether a grant allows writes to the world that no event of their own announces: those to a
+/// directory. HTTP requests are announced by [`Event::EffectStarted`].
 #[must_use]
 pub fn writes_unannounced(grant: &GrantRecord) -> bool {
     grant
@@ -42,10 +43,11 @@ pub fn writes_unannounced(grant: &GrantRecord) -> bool {
 
 /// How safe `event` must be before the run goes on.
 ///
-/// - An effect's intent is synced: whoever finds the journal after a power cut knows that the effect may have happened.
+/// - An effect's intent is synced: whoever finds the journal after a power cut knows that the
+///   effect may have happened.
 /// - The start of a run that can write without announcing it is synced, for the same reason.
-/// - Everything else is buffered: results travel with the next intent. (The end of a run is decided by
-///   [`Run::close`](crate::Run::close): synced, unless the whole run is pure.)
+/// - Everything else is buffered: results travel with the next intent. (The end of a run is decided
+///   by [`Run::close`](crate::Run::close): synced, unless the whole run is pure.)
 #[must_use]
 pub fn durability_of(event: &Event) -> Durability {
     match event {

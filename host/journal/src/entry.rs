@@ -1,11 +1,13 @@
-//! One entry, decoded and encoded. The encoded bytes are what is hashed and stored; nothing ever re-encodes them.
+//! One entry, decoded and encoded. The encoded bytes are what is hashed and stored; nothing ever
+//! re-encodes them.
 
 use bytes::Bytes;
 use longshore_model::{Event, Timestamp};
 use longshore_reference::Digest;
 use serde::{Deserialize, Serialize};
 
-/// The largest entry that a journal takes, in bytes of JSON. Far above what the limits of a call allow by default.
+/// The largest entry that a journal takes, in bytes of JSON. Far above what the limits of a call
+/// allow by default.
 pub const MAX_ENTRY_BYTES: usize = 256 << 20;
 
 /// One thing that happened, with its place and time.

@@ -7,7 +7,8 @@ use longshore_model::RunId;
 /// What every function of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A cause, shared: the error that stopped a run is given to everyone who asks that run for anything afterwards.
+/// A cause, shared: the error that stopped a run is given to everyone who asks that run for
+/// anything afterwards.
 type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// Why a journal cannot be written, or cannot be believed.

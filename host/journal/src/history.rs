@@ -1,4 +1,5 @@
-//! Reading a run back. Nothing is believed: every hash is computed again, and every row compared with its entry.
+//! Reading a run back. Nothing is believed: every hash is computed again, and every row compared
+//! with its entry.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -52,8 +52,9 @@ impl Journal {
         Self::new(Arc::new(MemoryStore::new()), clock)
     }
 
-    /// Opens a run: `start` becomes entry 0. The limit `events` of its grant bounds the run. Returns without waiting for
-    /// the store, unless [`durability_of`] demands a sync; a failure of the store comes with the next sync, or the end.
+    /// Opens a run: `start` becomes entry 0. The limit `events` of its grant bounds the run.
+    /// Returns without waiting for the store, unless [`durability_of`] demands a sync; a failure of
+    /// the store comes with the next sync, or the end.
     ///
     /// # Errors
     ///
@@ -81,12 +82,14 @@ impl Journal {
         Ok(run)
     }
 
-    /// Goes on with a run that did not end: its history, checked, and the run to record into. Nothing keeps another
-    /// process from doing the same; of two writers, the store refuses the second.
+    /// Goes on with a run that did not end: its history, checked, and the run to record into.
+    /// Nothing keeps another process from doing the same; of two writers, the store refuses the
+    /// second.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and [`Error::RunClosed`](crate::Error::RunClosed) when it has ended.
+    /// As [`read`](Self::read), and [`Error::RunClosed`](crate::Error::RunClosed) when it has
+    /// ended.
     pub async fn resume(&self, run: RunId) -> Result<(Run, History)> {
         let history = self.read(run).await?;
         let writer = history.writer()?;
@@ -94,12 +97,13 @@ impl Journal {
         Ok((Run::new(Arc::clone(&self.shared), run, pure, writer), history))
     }
 
-    /// Reads a run back and checks all of it: every hash, every place, the number of entries, and that the run's row
-    /// says what its entries say.
+    /// Reads a run back and checks all of it: every hash, every place, the number of entries, and
+    /// that the run's row says what its entries say.
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Truncated`, `Edited`, `Reordered` or `Newer` of [`Error`](crate::Error), and when the store fails.
+    /// `NotFound`, `Truncated`, `Edited`, `Reordered` or `Newer` of [`Error`](crate::Error), and
+    /// when the store fails.
     pub async fn read(&self, run: RunId) -> Result<History> {
         History::read(&*self.shared.store, run).await
     }
@@ -113,14 +117,15 @@ impl Journal {
         Reader::open(Arc::clone(&self.shared.store), run).await
     }
 
-    /// Runs that pass the filter, newest first. A run that has not ended and is not held by this journal is listed as
-    /// interrupted.
+    /// Runs that pass the filter, newest first. A run that has not ended and is not held by this
+    /// journal is listed as interrupted.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
-        // Open and interrupted are one state in a store: pages are read until enough of the wanted kind are found.
+        // Open and interrupted are one state in a store: pages are read until enough of the wanted
+        // kind are found.
         let mut page = filter.clone();
         let mut found = Vec::new();
         while found.len() < filter.limit {
@@ -153,13 +158,13 @@ impl Journal {
         row
     }
 
-    /// Adds the receipt of a closed run to the chain of receipts, as safe as the run's own journal. `sealer` is called
-    /// once with the digest of the receipt before.
+    /// Adds the receipt of a closed run to the chain of receipts, as safe as the run's own journal.
+    /// `sealer` is called once with the digest of the receipt before.
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadySealed`](crate::Error::AlreadySealed), [`Error::Seal`](crate::Error::Seal) when `sealer` fails, and
-    /// when the store fails.
+    /// [`Error::AlreadySealed`](crate::Error::AlreadySealed), [`Error::Seal`](crate::Error::Seal)
+    /// when `sealer` fails, and when the store fails.
     pub async fn seal(&self, closed: &Closed, sealer: Sealer) -> Result<StoredReceipt> {
         self.shared.store.seal(closed.run, closed.durability, sealer).await
     }

@@ -1,8 +1,9 @@
-//! What a run did, in order, so that it can be proved and one day repeated: entries, their hash chain, the port to a
-//! store, and the store that keeps them in memory.
+//! What a run did, in order, so that it can be proved and one day repeated: entries, their hash
+//! chain, the port to a store, and the store that keeps them in memory.
 //!
-//! The decisions are made here (what is hashed, what must be on disk before what, what a broken history is called);
-//! a [`Store`] keeps rows and decides nothing. No SQL, no file, no wall clock: time comes from a [`Clock`].
+//! The decisions are made here (what is hashed, what must be on disk before what, what a broken
+//! history is called); a [`Store`] keeps rows and decides nothing. No SQL, no file, no wall clock:
+//! time comes from a [`Clock`].
 //!
 //! [`Clock`]: longshore_model::Clock
 

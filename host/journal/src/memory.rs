@@ -1,6 +1,8 @@
-//! The store that keeps everything in memory: for embedding, and as the model that other stores are compared with.
+//! The store that keeps everything in memory: for embedding, and as the model that other stores are
+//! compared with.
 //!
-//! Bounded: of the runs that ended, it keeps the latest, and forgets the oldest first; open runs are never forgotten.
+//! Bounded: of the runs that ended, it keeps the latest, and forgets the oldest first; open runs
+//! are never forgotten.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -56,7 +58,8 @@ impl MemoryStore {
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        // A panic in here would be a bug of ours, and the rows are changed last: they are still whole.
+        // A panic in here would be a bug of ours, and the rows are changed last: they are still
+        // whole.
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,7 +73,7 @@ impl Default for MemoryStore {
 impl Rows {
     fn append(&mut self, append: Append, keep: usize) -> Result<()> {
         let run = append.run;
-        if let Some(opening) = append.opening {
+        if let Some(opening) = append.opening.filter(|_| append.next == 0) {
             if let Some(row) = self.runs.get(&run) {
                 let found = row.summary.entries;
                 return Err(Error::Conflict { run, expected: append.next, found });

@@ -14,7 +14,8 @@ use crate::{Durability, Ending, Error, History, Result, RunState, Subscription, 
 
 /// A run that is being recorded. Clones record into the same run.
 ///
-/// Dropped without [`close`](Self::close), what was recorded goes to the store and the run stays open.
+/// Dropped without [`close`](Self::close), what was recorded goes to the store and the run stays
+/// open.
 #[derive(Clone)]
 pub struct Run(Arc<Inner>);
 
@@ -23,8 +24,8 @@ struct Inner {
     pure: bool,
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
-    /// Tickets that somebody waits for. Held while waiting: who comes second finds it done, or does all that piled up
-    /// meanwhile in one go.
+    /// Tickets that somebody waits for. Held while waiting: who comes second finds it done, or does
+    /// all that piled up meanwhile in one go.
     flush: AsyncMutex<VecDeque<Ticket>>,
 }
 
@@ -63,14 +64,14 @@ impl Run {
         self.0.pure
     }
 
-    /// Adds an event to the run and returns its place. Costs no disk and no waiting: it becomes durable with the next
-    /// [`sync`](Self::sync).
+    /// Adds an event to the run and returns its place. Costs no disk and no waiting: it becomes
+    /// durable with the next [`sync`](Self::sync).
     ///
     /// # Errors
     ///
-    /// [`Error::EventLimit`] when the run's budget of events is used up, [`Error::RunClosed`] after its end,
-    /// [`Error::Reserved`] for the events that open and close a run, and the first failure of the store once there was
-    /// one.
+    /// [`Error::EventLimit`] when the run's budget of events is used up, [`Error::RunClosed`] after
+    /// its end, [`Error::Reserved`] for the events that open and close a run, and the first failure
+    /// of the store once there was one.
     pub fn record(&self, event: Event) -> Result<u64> {
         match event {
             Event::RunStarted(_) => return Err(Error::Reserved("run-started")),
@@ -85,8 +86,8 @@ impl Run {
         Ok(seq)
     }
 
-    /// Waits until everything recorded so far is on disk. Callers that come together share one sync, and the store
-    /// shares it among runs.
+    /// Waits until everything recorded so far is on disk. Callers that come together share one
+    /// sync, and the store shares it among runs.
     ///
     /// # Errors
     ///
@@ -95,8 +96,8 @@ impl Run {
         self.flush(Durability::Synced).await
     }
 
-    /// [`record`](Self::record) and, where [`durability_of`](crate::durability_of) says so, [`sync`](Self::sync): what
-    /// must precede an effect.
+    /// [`record`](Self::record) and, where [`durability_of`](crate::durability_of) says so,
+    /// [`sync`](Self::sync): what must precede an effect.
     ///
     /// # Errors
     ///
@@ -121,8 +122,8 @@ impl Run {
         Ok(seq)
     }
 
-    /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when nobody watches, and
-    /// never holds it up.
+    /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when
+    /// nobody watches, and never holds it up.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         // `Journal` records entry 0 before anyone has the run.
@@ -166,7 +167,8 @@ impl Run {
             writer.check()?;
             writer.next()
         };
-        // Answered tickets leave one by one: a caller that gives up in between loses none of the others.
+        // Answered tickets leave one by one: a caller that gives up in between loses none of the
+        // others.
         while let Some(ticket) = waiting.front_mut() {
             let answer = ticket.await;
             waiting.pop_front();
@@ -206,11 +208,13 @@ impl fmt::Debug for Run {
 }
 
 impl Closed {
-    /// Reads the entries back from the store and checks them against the chain: what is sealed is what is kept.
+    /// Reads the entries back from the store and checks them against the chain: what is sealed is
+    /// what is kept.
     ///
     /// # Errors
     ///
-    /// As [`Journal::read`](crate::Journal::read); [`Error::Edited`] when the history is not the one that was closed.
+    /// As [`Journal::read`](crate::Journal::read); [`Error::Edited`] when the history is not the
+    /// one that was closed.
     pub async fn history(&self) -> Result<History> {
         let history = History::read(&*self.shared.store, self.run).await?;
         if history.head() != self.head {

@@ -20,18 +20,20 @@ pub const MAX_PAGE_BYTES: usize = 8 << 20;
 /// A place that keeps runs, their entries and their receipts.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Adds records to the end of a run, all or none. Never waits for the store: what is handed in takes its place in
-    /// the order now, and the ticket tells when it is as safe as asked for. A ticket that is dropped changes nothing.
+    /// Adds records to the end of a run, all or none. Never waits for the store: what is handed in
+    /// takes its place in the order now, and the ticket tells when it is as safe as asked for. A
+    /// ticket that is dropped changes nothing.
     ///
     /// Without records it is a barrier: what was appended before becomes as safe as asked for.
     ///
-    /// The ticket fails with [`Error::Conflict`] when `next` is not the run's next entry (of a run that opens: when
-    /// the run exists), with [`Error::RunClosed`] when the run has ended, with [`Error::NotFound`] when it was never
-    /// opened, and with [`Error::Store`] when the store fails.
+    /// The ticket fails with [`Error::Conflict`] when `next` is not the run's next entry (of a run
+    /// that opens: when the run exists), with [`Error::RunClosed`] when the run has ended, with
+    /// [`Error::NotFound`] when it was never opened, and with [`Error::Store`] when the store
+    /// fails.
     fn append(&self, append: Append) -> Ticket;
 
-    /// Records of a run from entry `from` on, in order: at most `max`, and no more after [`MAX_PAGE_BYTES`]. Empty at
-    /// the end, and for a run that is not there.
+    /// Records of a run from entry `from` on, in order: at most `max`, and no more after
+    /// [`MAX_PAGE_BYTES`]. Empty at the end, and for a run that is not there.
     async fn load(&self, run: RunId, from: u64, max: usize) -> Result<Vec<Record>>;
 
     /// One run's row.
@@ -40,11 +42,12 @@ pub trait Store: Send + Sync + 'static {
     /// Runs that pass the filter, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>>;
 
-    /// Adds the receipt of a run to the store's chain of receipts: reads the digest of the last one, lets `sealer` make
-    /// the next, and keeps it, all in one step that no other writer of the same store can come between.
+    /// Adds the receipt of a run to the store's chain of receipts: reads the digest of the last
+    /// one, lets `sealer` make the next, and keeps it, all in one step that no other writer of the
+    /// same store can come between.
     ///
-    /// Fails with [`Error::NotFound`], [`Error::AlreadySealed`] and [`Error::StillOpen`]; with [`Error::Seal`] when
-    /// `sealer` fails, and then nothing is kept.
+    /// Fails with [`Error::NotFound`], [`Error::AlreadySealed`] and [`Error::StillOpen`]; with
+    /// [`Error::Seal`] when `sealer` fails, and then nothing is kept.
     async fn seal(
         &self,
         run: RunId,
@@ -59,8 +62,8 @@ pub trait Store: Send + Sync + 'static {
     async fn receipts(&self, position: u64, max: usize) -> Result<Vec<StoredReceipt>>;
 }
 
-/// Makes a receipt, given the digest of the receipt before it in the chain. Called once, on the store's thread; it must
-/// not block on anything but computing.
+/// Makes a receipt, given the digest of the receipt before it in the chain. Called once, on the
+/// store's thread; it must not block on anything but computing.
 pub type Sealer = Box<
     dyn FnOnce(
             Option<Digest>,
@@ -113,7 +116,8 @@ pub struct Ending {
 pub enum RunState {
     /// It has not ended, and somebody holds it.
     Open,
-    /// It has not ended, and nobody known here holds it. A store never says this: it keeps the run as open.
+    /// It has not ended, and nobody known here holds it. A store never says this: it keeps the run
+    /// as open.
     Interrupted,
     /// It returned a value.
     Ok,
@@ -234,7 +238,8 @@ enum Promise {
     Open(oneshot::Receiver<Result<()>>),
 }
 
-/// The other end of a [`Ticket`]. Dropped without an answer, the ticket says that the store has stopped.
+/// The other end of a [`Ticket`]. Dropped without an answer, the ticket says that the store has
+/// stopped.
 #[derive(Debug)]
 pub struct Completion(oneshot::Sender<Result<()>>);
 

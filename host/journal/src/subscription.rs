@@ -1,4 +1,5 @@
-//! Watching a run as it happens. A reader that falls behind misses entries, and is told so; it never holds up the run.
+//! Watching a run as it happens. A reader that falls behind misses entries, and is told so; it
+//! never holds up the run.
 
 use std::sync::Arc;
 
@@ -25,8 +26,8 @@ pub struct Subscription {
 pub enum Seen {
     /// The next entry.
     Entry(Arc<Entry>),
-    /// So many entries passed unseen here: before the subscription, or because the reader was slow. They are in the
-    /// journal.
+    /// So many entries passed unseen here: before the subscription, or because the reader was slow.
+    /// They are in the journal.
     Missed(u64),
 }
 

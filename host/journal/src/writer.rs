@@ -1,4 +1,5 @@
-//! The end of a run that grows: encodes, hashes, and hands batches to the store. Nothing in here waits.
+//! The end of a run that grows: encodes, hashes, and hands batches to the store. Nothing in here
+//! waits.
 
 use std::sync::Arc;
 

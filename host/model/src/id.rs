@@ -27,6 +27,12 @@ impl RunId {
         Self(raw)
     }
 
+    /// The id of these 16 raw bytes, big-endian, as a store keeps them.
+    #[must_use]
+    pub const fn from_bytes(raw: [u8; 16]) -> Self {
+        Self(raw)
+    }
+
     /// The 16 raw bytes, big-endian.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -1,1 +1,171 @@
-//! See the crate description.
+//! The journal in one SQLite file: rows in, rows out, no decision.
+//!
+//! One thread per store owns the only connection. Whatever waits when it is free goes into one
+//! transaction and, where anybody asked for it, one sync: that is the group commit. The file is
+//! opened on that thread too, so that a process starts its guest while SQLite reads its schema.
+//! Several processes may share one file.
+
+mod fault;
+mod open;
+mod queue;
+mod rows;
+mod schema;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use longshore_journal::{
+    Append, Durability, Error, Record, Result, RunFilter, RunSummary, SealedReceipt, Sealer, Store,
+    StoreFault, StoredReceipt, Ticket,
+};
+use longshore_model::RunId;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::queue::{Queue, Request};
+use crate::worker::Worker;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file. It and its folder are made, for their owner only, where they do not exist.
+    pub path: PathBuf,
+    /// How long to wait for another process that holds the file.
+    pub busy: Duration,
+    /// The most pages that the file may have; none for SQLite's own limit.
+    pub max_pages: Option<u32>,
+}
+
+impl Options {
+    /// The file at `path`, five seconds of patience, no limit of our own.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), busy: Duration::from_secs(5), max_pages: None }
+    }
+}
+
+/// A journal in a file. Dropped, it finishes what was handed in.
+#[derive(Debug)]
+pub struct SqliteStore {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// A store over the file at `path`: see [`Options::new`].
+    ///
+    /// # Errors
+    ///
+    /// When no thread can be started. The file is opened behind this function's back: what is wrong
+    /// with it comes with the first answer, or from [`ready`](Self::ready).
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(Options::new(path))
+    }
+
+    /// A store with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(options: Options) -> Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let worker = Worker::new(Arc::clone(&queue), options);
+        let spawned = std::thread::Builder::new()
+            .name("longshore-journal".to_owned())
+            .spawn(move || worker.run());
+        let thread = spawned.map_err(|source| {
+            let message = "cannot start the thread of the journal's store";
+            Error::store_because(StoreFault::Unopenable, message, source)
+        })?;
+        Ok(Self { queue, thread: Some(thread) })
+    }
+
+    /// Waits until the file is open.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, or is not ours.
+    pub async fn ready(&self) -> Result<()> {
+        self.task(|_| Ok(())).await
+    }
+
+    /// Runs `work` on the store's thread, after everything that was handed in before.
+    async fn task<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.queue.push(Request::Task(Box::new(move |connection| {
+            // Nobody waits any more: that is their right.
+            let _ = sender.send(connection.and_then(work));
+        })));
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // Had it panicked, its callers were told: their tickets say that the store stopped.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::store(StoreFault::Stopped, "the store of the journal has stopped")
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn append(&self, append: Append) -> Ticket {
+        let (completion, ticket) = Ticket::pending();
+        self.queue.push(Request::Append(append, completion));
+        ticket
+    }
+
+    async fn load(&self, run: RunId, from: u64, max: usize) -> Result<Vec<Record>> {
+        self.task(move |connection| rows::load(connection, run, from, max)).await
+    }
+
+    async fn summary(&self, run: RunId) -> Result<Option<RunSummary>> {
+        self.task(move |connection| rows::summary(connection, run)).await
+    }
+
+    async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
+        let filter = filter.clone();
+        self.task(move |connection| rows::runs(connection, &filter)).await
+    }
+
+    async fn seal(
+        &self,
+        run: RunId,
+        durability: Durability,
+        sealer: Sealer,
+    ) -> Result<StoredReceipt> {
+        let stored = self.task(move |connection| rows::seal(connection, run, sealer)).await?;
+        if durability == Durability::Synced {
+            let (completion, ticket) = Ticket::pending();
+            self.queue.push(Request::Sync(completion));
+            ticket.await?;
+        }
+        Ok(stored)
+    }
+
+    async fn receipt(&self, run: RunId) -> Result<Option<StoredReceipt>> {
+        self.task(move |connection| rows::receipt(connection, run)).await
+    }
+
+    async fn receipts(&self, position: u64, max: usize) -> Result<Vec<StoredReceipt>> {
+        self.task(move |connection| rows::receipts(connection, position, max)).await
+    }
+}
+
+/// What a receipt is made of, as the rows hold it.
+pub(crate) fn sealed(bytes: Vec<u8>, digest: longshore_reference::Digest) -> SealedReceipt {
+    SealedReceipt { bytes, digest }
+}

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
 
+/// What every digest's text begins with.
+const PREFIX: &str = "sha256:";
+
 /// The SHA-256 of some bytes. The only algorithm we accept: OCI's others are optional and nobody pushes them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -40,13 +43,19 @@ impl Digest {
     /// The 64 lower-case hex digits, without the algorithm.
     #[must_use]
     pub fn hex(&self) -> String {
+        self.with_text(|text| text[PREFIX.len()..].to_owned())
+    }
+
+    /// Hands the whole text to `take` without allocating: journals write a digest or two in every entry.
+    fn with_text<T>(&self, take: impl FnOnce(&str) -> T) -> T {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            text.push(DIGITS[usize::from(byte >> 4)] as char);
-            text.push(DIGITS[usize::from(byte & 15)] as char);
+        let mut text = [0; PREFIX.len() + 64];
+        text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
+        for (pair, byte) in text[PREFIX.len()..].chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        text
+        take(std::str::from_utf8(&text).unwrap_or_default())
     }
 
     /// The first 12 hex digits: for people, never for comparing.
@@ -58,8 +67,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        f.write_str(&self.hex())
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -93,7 +101,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        self.with_text(|text| serializer.serialize_str(text))
     }
 }
 

@@ -1,1 +1,67 @@
-//! See the crate description.
+//! What every store of the journal must do, as one suite: a store's tests call [`contract!`] and
+//! nothing else of it.
+//!
+//! Only the port is used, so that a store in memory, in a file and behind a network are held to the
+//! same promises.
+
+mod promises;
+mod samples;
+
+use std::sync::Arc;
+
+use longshore_journal::Store;
+
+pub use promises::{
+    a_barrier_is_answered, an_append_that_does_not_fit_changes_nothing,
+    appends_keep_their_order_and_their_bytes, lists_are_newest_first_and_filtered,
+    pages_are_bounded_in_bytes, receipts_of_two_handles_are_one_chain,
+    two_writers_of_one_run_never_both_win, what_was_acknowledged_is_there_for_the_next_handle,
+};
+pub use samples::{Appends, call, end, run_id, start, time};
+
+/// One place that keeps runs, and the way to it.
+pub trait Place: Send + Sync {
+    /// Another handle on the same place, as another process would have.
+    fn handle(&self) -> Arc<dyn Store>;
+}
+
+/// Makes a test of every promise. `$place` is an expression for a fresh, empty [`Place`].
+#[macro_export]
+macro_rules! contract {
+    ($place:expr) => {
+        $crate::contract!(@each $place;
+            appends_keep_their_order_and_their_bytes,
+            an_append_that_does_not_fit_changes_nothing,
+            a_barrier_is_answered,
+            lists_are_newest_first_and_filtered,
+            pages_are_bounded_in_bytes,
+            receipts_of_two_handles_are_one_chain,
+            two_writers_of_one_run_never_both_win,
+            what_was_acknowledged_is_there_for_the_next_handle,
+        );
+    };
+    (@each $place:expr; $($promise:ident,)*) => {
+        $(
+            #[test]
+            fn $promise() {
+                let runtime = $crate::runtime();
+                let place = $place;
+                runtime.block_on($crate::$promise(&place));
+            }
+        )*
+    };
+}
+
+/// Where a promise is tested: two threads, so that handles do meet.
+///
+/// # Panics
+///
+/// When the machine has no thread to give.
+#[must_use]
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime for the test")
+}
