@@ -1,0 +1,199 @@
+//! One error for the whole path; each keeps the code of the room it comes from.
+
+use longshore_reference::{LockError, ManifestError, ReferenceError};
+
+use crate::Report;
+
+/// What went wrong on the way to a receipt. That a guest failed or was stopped is not among them: that is an outcome.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What was to be run is not a reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// A relative reference, and no registry to look in.
+    #[error("`{reference}` names no registry")]
+    NoRegistry {
+        /// The reference.
+        reference: String,
+    },
+    /// The file to be run cannot be read.
+    #[error("`{path}` cannot be read")]
+    File {
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than a component may be.
+    #[error("`{path}` is {size} bytes long; components may be up to {limit}")]
+    FileSize {
+        /// The path.
+        path: String,
+        /// Its length in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The registry, or the cache of what came from it.
+    #[error(transparent)]
+    Registry(#[from] longshore_client::Error),
+    /// Nobody whom the trust policy accepts vouches for it.
+    #[error(transparent)]
+    Trust(#[from] longshore_trust::Error),
+    /// The component cannot be compiled, linked or called.
+    #[error(transparent)]
+    Engine(#[from] longshore_engine::Error),
+    /// The operator's policy cannot be read.
+    #[error(transparent)]
+    Policy(#[from] longshore_policy::Error),
+    /// It needs more than it is allowed. The run was journaled as refused and has a receipt.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+    /// A manifest cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A lockfile cannot be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A dependency that no lockfile pinned.
+    #[error("`{component}` depends on `{interface}`, which was not pinned when it was built")]
+    Unpinned {
+        /// The workflow.
+        component: String,
+        /// The interface.
+        interface: String,
+    },
+    /// Dependencies that lead back to themselves, or too deep.
+    #[error("the dependencies of `{component}` are nested deeper than {limit}")]
+    TooDeep {
+        /// The component.
+        component: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] longshore_journal::Error),
+    /// The receipt.
+    #[error(transparent)]
+    Receipt(#[from] longshore_receipt::Error),
+    /// The state folder cannot be used.
+    #[error("the state folder `{path}` cannot be used")]
+    Home {
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system gives no entropy.
+    #[error("the system gives no entropy: {0}")]
+    Entropy(String),
+    /// A task of the runtime itself was stopped, which happens when the process shuts down.
+    #[error("the run was stopped by the host's own end")]
+    Stopped,
+}
+
+/// A refusal with the report of the run that it ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{refusal}")]
+pub struct Refused {
+    /// What is missing, all of it.
+    pub refusal: longshore_policy::Refusal,
+    /// The run, closed and sealed; none where nothing was journaled, as in a dry run.
+    pub report: Option<Report>,
+}
+
+/// The classes of failure; the command line has an exit code for each (`docs/errors.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Bad input or usage.
+    Usage,
+    /// Trust refused.
+    Trust,
+    /// The grant refused.
+    Grant,
+    /// A registry or the network.
+    Registry,
+    /// The host: a disk, the journal.
+    Host,
+}
+
+impl Error {
+    /// The stable code, with its section in `docs/errors.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Reference(_) => "LS-REF-001",
+            Self::NoRegistry { .. } => "LS-REF-002",
+            Self::File { .. } => "LS-REF-003",
+            Self::FileSize { .. } => "LS-REF-004",
+            Self::Unpinned { .. } => "LS-REF-005",
+            Self::TooDeep { .. } => "LS-REF-006",
+            Self::Registry(source) => source.code(),
+            Self::Trust(source) => source.code(),
+            Self::Engine(source) => source.code(),
+            Self::Policy(source) => source.code(),
+            Self::Refused(refused) => refused.refusal.code(),
+            Self::Manifest(source) => source.code(),
+            Self::Lock(source) => source.code(),
+            Self::Journal(source) => source.code(),
+            Self::Receipt(source) => source.code(),
+            Self::Home { .. } => "LS-HST-001",
+            Self::Entropy(_) => "LS-HST-002",
+            Self::Stopped => "LS-HST-003",
+        }
+    }
+
+    /// What to do next, where there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Reference(_) => Some(
+                "write it as `registry.example.com/path/name:1.0.0`, or give a file or folder"
+                    .to_owned(),
+            ),
+            Self::NoRegistry { .. } => Some(
+                "name the registry in the reference, or set `registry` in the configuration"
+                    .to_owned(),
+            ),
+            Self::File { .. } => Some("check the path and its permissions".to_owned()),
+            Self::Unpinned { .. } => {
+                Some("build it again with `longshore build`, which writes the lockfile".to_owned())
+            }
+            Self::Registry(source) => source.hint(),
+            Self::Trust(source) => source.hint(),
+            Self::Engine(source) => source.hint(),
+            Self::Policy(source) => source.hint(),
+            Self::Refused(refused) => refused.refusal.hint(),
+            Self::Manifest(source) => source.hint(),
+            Self::Lock(source) => source.hint(),
+            Self::Journal(source) => source.hint(),
+            Self::Receipt(source) => source.hint(),
+            Self::Home { .. } => {
+                Some("set `LONGSHORE_HOME` to a folder that you can write".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The class of the failure.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Registry(source) if source.is_host() => Class::Host,
+            Self::Registry(_) => Class::Registry,
+            Self::Trust(_) => Class::Trust,
+            Self::Refused(_) => Class::Grant,
+            Self::Journal(_) | Self::Home { .. } | Self::Entropy(_) | Self::Stopped => Class::Host,
+            Self::Engine(
+                longshore_engine::Error::Setup(_)
+                | longshore_engine::Error::Cache { .. }
+                | longshore_engine::Error::Journal(_),
+            ) => Class::Host,
+            _ => Class::Usage,
+        }
+    }
+}
