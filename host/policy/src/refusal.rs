@@ -43,7 +43,7 @@ pub struct Denial {
 pub enum Hint {
     /// The operator may allow it.
     Operator {
-        /// The value of an `--allow` flag. `HOST` in it stands for a host to be chosen.
+        /// The value of an `--allow` flag. The host `host` in it stands for one to be chosen.
         flag: String,
         /// The same for a policy file.
         policy: String,
