@@ -14,14 +14,16 @@ use crate::{Denial, DirGrant, Grant, Hint, HttpGrant, Lowered, Needs, Policy, Re
 impl Policy {
     /// Decides what the component of `needs` is granted.
     ///
-    /// With a manifest, each of its requests is met with the rules that are for the component. Without one, what the rules name
-    /// is what is asked for, as far as the component's imports can use it: for the root all rules, for a dependency only those
-    /// that name it. Of two folders for one guest path the one of the narrower rule is taken, then of the later.
+    /// With a manifest, each of its requests is met with the rules that are for the component.
+    /// Without one, what the rules name is what is asked for, as far as the component's imports can
+    /// use it: for the root all rules, for a dependency only those that name it. Of two folders for
+    /// one guest path the one of the narrower rule is taken, then of the later.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] with every request that is not optional and gets nothing, every import of `wasi:clocks`, `wasi:random` (but
-    /// `insecure-seed`) and `wasi:http` that neither a grant nor an optional request explains, and the first setting that does not fit.
+    /// A [`Refusal`] with every request that is not optional and gets nothing, every import of
+    /// `wasi:clocks`, `wasi:random` (but `insecure-seed`) and `wasi:http` that neither a grant nor
+    /// an optional request explains, and the first setting that does not fit.
     pub fn decide(&self, needs: &Needs) -> Result<Grant, Refusal> {
         let case = Case::new(self, needs);
         let (limits, lowered) = self.limits(needs);
@@ -69,7 +71,8 @@ impl Policy {
         (granted, lowered)
     }
 
-    /// The settings in force and the names of the secret ones. A value without a pattern is for the root.
+    /// The settings in force and the names of the secret ones. A value without a pattern is for the
+    /// root.
     fn settings_of(
         &self,
         needs: &Needs,
@@ -177,7 +180,8 @@ impl<'c> Case<'c> {
         any
     }
 
-    /// Denies every guarded import that neither the grant, nor an optional request, nor an earlier denial explains.
+    /// Denies every guarded import that neither the grant, nor an optional request, nor an earlier
+    /// denial explains.
     fn explain(&self, requests: &[Request], grant: &Grant, denials: &mut Vec<Denial>) {
         let mut seen = BTreeSet::new();
         for import in &self.needs.imports {
@@ -232,7 +236,8 @@ impl<'c> Case<'c> {
         match other {
             Some(Rule { origin, target: Target::Any, .. }) => {
                 format!(
-                    "`{origin}` names no component, and a dependency without a manifest must be named"
+                    "`{origin}` names no component; \
+                 a dependency without a manifest must be named"
                 )
             }
             Some(rule) => format!("`{}` is for `{}` only", rule.origin, rule.target),

@@ -1,4 +1,5 @@
-//! What a component is granted. Minted by [`Policy::decide`](crate::Policy::decide) and nowhere else.
+//! What a component is granted. Minted by [`Policy::decide`](crate::Policy::decide) and nowhere
+//! else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,8 +8,9 @@ use std::path::{Path, PathBuf};
 use longshore_model::{Access, GrantRecord, HttpScope, LimitName, Limits, Scope};
 use serde_json::Value;
 
-/// What a component is granted: no more than it asked for, and no more than the operator allows. A kind that it imports but
-/// is not granted (an optional request) must be linked so that every use is refused.
+/// What a component is granted: no more than it asked for, and no more than the operator allows. A
+/// kind that it imports but is not granted (an optional request) must be linked so that every use
+/// is refused.
 #[derive(Clone, PartialEq)]
 pub struct Grant {
     pub(crate) clock: Option<String>,
@@ -78,7 +80,8 @@ impl HttpGrant {
         &self.scope
     }
 
-    /// Whether the operator named this very host, without a wildcard: only then may it lead to a private address.
+    /// Whether the operator named this very host, without a wildcard: only then may it lead to a
+    /// private address.
     #[must_use]
     pub const fn may_be_private(&self) -> bool {
         self.exact
@@ -115,8 +118,8 @@ impl Grant {
         &self.http
     }
 
-    /// The scope that a request to `scheme://host:port` falls under, one that may lead to a private address first. `host` is
-    /// lower-case, IPv6 in brackets.
+    /// The scope that a request to `scheme://host:port` falls under, one that may lead to a private
+    /// address first. `host` is lower-case, IPv6 in brackets.
     #[must_use]
     pub fn allows_http(&self, scheme: &str, host: &str, port: u16) -> Option<&HttpGrant> {
         let covering = self.http.iter().filter(|grant| grant.scope.covers(scheme, host, port));
@@ -157,7 +160,8 @@ impl Grant {
             && self.http.is_empty()
     }
 
-    /// The grant as a journal holds it: each scope with the rule that allowed it, secret settings as `"(secret)"`.
+    /// The grant as a journal holds it: each scope with the rule that allowed it, secret settings
+    /// as `"(secret)"`.
     #[must_use]
     pub fn record(&self) -> GrantRecord {
         let mut scopes = Vec::new();

@@ -1,10 +1,13 @@
-//! The decision: what a component asks for, met with what its operator allows, gives what it is granted.
+//! The decision: what a component asks for, met with what its operator allows, gives what it is
+//! granted.
 //!
-//! Pure: no I/O, no clock, no async. Text and types come in; a [`Grant`] or a [`Refusal`] that names everything missing
-//! comes out. A [`Grant`] is made in [`Policy::decide`] and nowhere else:
+//! Pure: no I/O, no clock, no async. Text and types come in; a [`Grant`] or a [`Refusal`] that
+//! names everything missing comes out. A [`Grant`] is made in [`Policy::decide`] and nowhere else:
 //!
 //! ```compile_fail
-//! let grant = longshore_policy::Grant { clock: true, ..Default::default() };
+//! fn forge(grant: longshore_policy::Grant) -> longshore_policy::Grant {
+//!     longshore_policy::Grant { clock: None, ..grant }
+//! }
 //! ```
 //!
 //! ```compile_fail

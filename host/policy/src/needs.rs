@@ -10,8 +10,9 @@ pub struct Needs {
     pub source: Source,
     /// Whether it is what the operator runs, or serves an import of that.
     pub role: Role,
-    /// The WIT interfaces from which it imports at least one function, for example `wasi:clocks/wall-clock@0.2.3`. Those that
-    /// it imports for their types alone reach nothing and are left out.
+    /// The WIT interfaces from which it imports at least one function, for example
+    /// `wasi:clocks/wall-clock@0.2.3`. Those that it imports for their types alone reach nothing
+    /// and are left out.
     pub imports: Vec<String>,
     /// Its embedded manifest.
     pub manifest: Option<Manifest>,
@@ -56,9 +57,10 @@ impl Needs {
     }
 }
 
-/// The capability without which an interface must not be linked, in every version of it. The rest of `wasi:*` reaches nothing
-/// by itself: no directory is preopened and no variable set without a grant. `wasi:random/insecure-seed` is for every
-/// component, for the hash maps of guests: its answer is a fixed seed.
+/// The capability without which an interface must not be linked, in every version of it. The rest
+/// of `wasi:*` reaches nothing by itself: no directory is preopened and no variable set without a
+/// grant. `wasi:random/insecure-seed` is for every component, for the hash maps of guests: its
+/// answer is a fixed seed.
 pub(crate) fn guarded(import: &str) -> Option<CapabilityKind> {
     let path = import.split('@').next().unwrap_or(import);
     let (package, interface) = path.split_once('/').unwrap_or((path, ""));

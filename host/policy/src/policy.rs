@@ -1,4 +1,5 @@
-//! The operator's side: rules, settings and ceilings, read from a policy file and from flags. It decides nothing here.
+//! The operator's side: rules, settings and ceilings, read from a policy file and from flags. It
+//! decides nothing here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -55,7 +56,8 @@ impl fmt::Debug for Policy {
 }
 
 impl Policy {
-    /// Reads a policy file; `file` is its name for messages, and host folders are relative to its folder.
+    /// Reads a policy file; `file` is its name for messages, and host folders are relative to its
+    /// folder.
     ///
     /// # Errors
     ///
@@ -64,8 +66,9 @@ impl Policy {
         read(text, file, MAX_BYTES, |root| Some(policy(root, file))).map_err(Error::Text)
     }
 
-    /// Adds the rule of an `--allow` flag: `clock`, `random`, `env=NAME`, `dir=/guest=./host:rw`, `http=SCOPE`, or one of them
-    /// after `PATTERN::` for the components of that repository or interface. It is stronger than what was there before.
+    /// Adds the rule of an `--allow` flag: `clock`, `random`, `env=NAME`, `dir=/guest=./host:rw`,
+    /// `http=SCOPE`, or one of them after `PATTERN::` for the components of that repository or
+    /// interface. It is stronger than what was there before.
     ///
     /// # Errors
     ///
@@ -75,11 +78,13 @@ impl Policy {
         Ok(())
     }
 
-    /// Adds the value of a `--set` flag: `name=value` for the root, `PATTERN::name=value` for the components of that pattern.
+    /// Adds the value of a `--set` flag: `name=value` for the root, `PATTERN::name=value` for the
+    /// components of that pattern.
     ///
     /// # Errors
     ///
-    /// [`Error::Set`]; whether the setting exists and takes the value is found by [`Policy::decide`].
+    /// [`Error::Set`]; whether the setting exists and takes the value is found by
+    /// [`Policy::decide`].
     pub fn set_flag(&mut self, flag: &str) -> Result<(), Error> {
         let fail = |reason: &str| Error::Set { reason: reason.to_owned() };
         let (name, value) = flag.split_once('=').ok_or_else(|| fail("it has no `=`"))?;
@@ -103,7 +108,8 @@ impl Policy {
         *ceiling = value.min(*ceiling);
     }
 
-    /// Adds all of `other`: its rules and settings are the stronger ones, of two ceilings the lower holds.
+    /// Adds all of `other`: its rules and settings are the stronger ones, of two ceilings the lower
+    /// holds.
     pub fn merge(&mut self, other: Self) {
         self.rules.extend(other.rules);
         self.settings.extend(other.settings);
@@ -123,8 +129,9 @@ impl Policy {
         limits
     }
 
-    /// The digest of what the policy means: the same whether a rule came from a file or a flag. Values of settings are left out,
-    /// since a secret could be guessed against it; those that are not secret are in the record of the grant.
+    /// The digest of what the policy means: the same whether a rule came from a file or a flag.
+    /// Values of settings are left out, since a secret could be guessed against it; those that are
+    /// not secret are in the record of the grant.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let rules: Vec<_> = self

@@ -1,4 +1,5 @@
-//! Why a component is not run: everything that is missing, each with the change that would allow it.
+//! Why a component is not run: everything that is missing, each with the change that would allow
+//! it.
 
 use std::fmt;
 

@@ -44,8 +44,10 @@ impl Target {
         let sample = under.map_or_else(|| text.to_owned(), |base| format!("{base}/x"));
         let repository: Repository = sample.parse().map_err(|_| {
             format!(
-                "`{text}` is not a component pattern: a repository such as `registry.example.com/a/b` or \
-                 `registry.example.com/a/*`, a WIT interface such as `acme:text/chunk`, or `file:NAME`"
+                "`{text}` is not a component pattern: a repository such as \
+                 `registry.example.com/a/b` or \
+                 `registry.example.com/a/*`, a WIT interface such as \
+                 `acme:text/chunk`, or `file:NAME`"
             )
         })?;
         if repository.registry().is_none() {
@@ -149,7 +151,8 @@ impl Rule {
     }
 }
 
-/// Splits `PATTERN::body`; `::` also stands in IPv6 addresses, so what follows must begin like a body.
+/// Splits `PATTERN::body`; `::` also stands in IPv6 addresses, so what follows must begin like a
+/// body.
 fn split(flag: &str) -> (Option<&str>, &str) {
     for (at, _) in flag.match_indices("::") {
         let body = &flag[at + 2..];
@@ -178,7 +181,8 @@ fn read_scope(kind: CapabilityKind, value: Option<&str>) -> Read {
             Ok((Scope::Env(name.to_owned()), None))
         }
         CapabilityKind::Http => {
-            let hint = "write `http=https://api.example.com`, `http=*.example.com` or `http=http://127.0.0.1:8080`";
+            let hint = "write `http=https://api.example.com`, `http=*.example.com` or \
+                        `http=http://127.0.0.1:8080`";
             let scope = value_of(hint)?.parse();
             scope
                 .map(|scope| (Scope::Http(scope), None))

@@ -1,4 +1,5 @@
-//! The promises of the decision: nothing beyond what was asked and allowed, and every refusal says what would mend it.
+//! The promises of the decision: nothing beyond what was asked and allowed, and every refusal says
+//! what would mend it.
 
 use std::path::Path;
 
@@ -58,8 +59,8 @@ fn nothing_is_granted_by_default_and_a_component_that_needs_nothing_runs() {
 
 #[test]
 fn a_refusal_names_every_denial_with_import_scope_rule_and_both_hints() {
-    let asks = "[capabilities.clock]\nreason = \"dates\"\n[[capabilities.dir]]\npath = \"/s\"\naccess = \"rw\"\n\
-                reason = \"store\"\n[[capabilities.env]]\nname = \"TZ\"\nreason = \"zone\"";
+    let asks = "[capabilities.clock]\nreason = \"dates\"\n[[capabilities.dir]]\n\
+                path = \"/s\"\naccess = \"rw\"\nreason = \"store\"\n[[capabilities.env]]\nname = \"TZ\"\nreason = \"zone\"";
     let refusal = flags(&["dir=/s=./s"]).decide(&root(&IMPORTS, Some(manifest(asks)))).unwrap_err();
     let asked: Vec<_> = refusal.denials.iter().map(|d| (d.asked(), d.code())).collect();
     let expected = [
@@ -169,8 +170,9 @@ deadline-ms = 1000
 #[test]
 fn a_policy_file_allows_sets_and_caps() {
     let policy = Policy::from_toml(POLICY, "/etc/longshore/policy.toml").unwrap();
-    let asks = "[capabilities.clock]\nreason = \"r\"\n[[capabilities.dir]]\npath = \"/s\"\naccess = \"rw\"\n\
-        reason = \"r\"\n[settings.max]\ntype = \"integer\"\n[limits]\ncalls = 5\nevents = 900000000\n";
+    let asks = "[capabilities.clock]\nreason = \"r\"\n[[capabilities.dir]]\n\
+        path = \"/s\"\naccess = \"rw\"\nreason = \"r\"\n\
+        [settings.max]\ntype = \"integer\"\n[limits]\ncalls = 5\nevents = 900000000\n";
     let grant = policy.decide(&root(&IMPORTS[..1], Some(manifest(asks)))).unwrap();
     assert_eq!(grant.dirs()[0].host(), Path::new("/etc/longshore/data"));
     assert_eq!(grant.settings()["max"], json!(7));
