@@ -1,1 +1,47 @@
-//! See the crate description.
+//! The decision: what a component asks for, met with what its operator allows, gives what it is
+//! granted.
+//!
+//! Pure: no I/O, no clock, no async. Text and types come in; a [`Grant`] or a [`Refusal`] that
+//! names everything missing comes out. A [`Grant`] is made in [`Policy::decide`] and nowhere else:
+//!
+//! ```compile_fail
+//! fn forge(grant: longshore_policy::Grant) -> longshore_policy::Grant {
+//!     longshore_policy::Grant { clock: None, ..grant }
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! let grant: longshore_policy::Grant = serde_json::from_str("{}").unwrap();
+//! ```
+//!
+//! ```
+//! # use longshore_policy::{Needs, Policy, Role};
+//! let mut policy = Policy::default();
+//! policy.allow_flag("clock")?;
+//! let needs = Needs {
+//!     source: longshore_reference::Source::File("hello.wasm".to_owned()),
+//!     role: Role::Root,
+//!     imports: vec!["wasi:clocks/wall-clock@0.2.3".to_owned()],
+//!     manifest: None,
+//! };
+//! assert!(policy.decide(&needs).unwrap().clock());
+//! assert!(Policy::default().decide(&needs).is_err());
+//! # Ok::<(), longshore_policy::Error>(())
+//! ```
+
+mod decide;
+mod error;
+mod grant;
+mod needs;
+mod policy;
+mod refusal;
+mod rule;
+
+pub use error::Error;
+pub use grant::{DirGrant, Grant, HttpGrant, Lowered};
+pub use needs::{Needs, Role};
+pub use policy::{CEILING_FACTOR, Policy};
+pub use refusal::{Denial, Hint, Refusal};
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
-//! Reading TOML that a person wrote: every mistake is reported with its line, its column and, for a misspelt word, the
-//! word that was probably meant.
+//! Reading TOML that a person wrote: every mistake is reported with its line, its column and, for a
+//! misspelt word, the word that was probably meant.
 //!
-//! A reader goes on after a mistake and reports the first one in the file, and what is absent only when all else is right. Nothing here opens a file: text comes in.
+//! A reader goes on after a mistake and reports the first one in the file, and what is absent only
+//! when all else is right. Nothing here opens a file: text comes in.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -35,7 +36,8 @@ impl fmt::Display for Misread {
 
 impl std::error::Error for Misread {}
 
-/// What was found; the least one is reported. Absences come last: a misspelt key is what explains one.
+/// What was found; the least one is reported. Absences come last: a misspelt key is what explains
+/// one.
 struct Found {
     rank: (bool, usize),
     message: String,
@@ -336,7 +338,8 @@ impl<'t> Item<'t> {
         items.into_iter().filter_map(|item| item.table()).collect()
     }
 
-    /// The value as JSON; dates, tables, integers beyond 64 bits and floats without a JSON form are reported.
+    /// The value as JSON; dates, tables, integers beyond 64 bits and floats without a JSON form are
+    /// reported.
     pub fn json(&self) -> Option<Value> {
         match self.value.get_ref() {
             DeValue::String(text) => Some(Value::from(text.as_ref())),
@@ -375,7 +378,8 @@ pub fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
 }
 
-/// The candidate that `word` most probably meant: at most a third of its letters (at least one) off.
+/// The candidate that `word` most probably meant: at most a third of its letters (at least one)
+/// off.
 #[must_use]
 pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word: Vec<char> = word.chars().take(65).collect();
@@ -391,7 +395,8 @@ pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     (nearest.0 <= (word.len() / 3).max(1)).then_some(nearest.1)
 }
 
-/// Insertions, deletions, substitutions and swaps of neighbours between the two (optimal string alignment).
+/// Insertions, deletions, substitutions and swaps of neighbours between the two (optimal string
+/// alignment).
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {

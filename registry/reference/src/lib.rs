@@ -1,7 +1,7 @@
 //! References, digests, media types and the manifest: the words that every other room speaks.
 //!
-//! Pure. Nothing in here reads a file, a clock, an environment variable or a socket; bytes and text come in, types or
-//! errors with a place come out.
+//! Pure. Nothing in here reads a file, a clock, an environment variable or a socket; bytes and text
+//! come in, types or errors with a place come out.
 
 mod artifact;
 pub mod authored;

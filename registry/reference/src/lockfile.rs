@@ -1,6 +1,8 @@
-//! `longshore.lock`: which version of each dependency a workflow was built against. The same content, the same bytes.
+//! `longshore.lock`: which version of each dependency a workflow was built against. The same
+//! content, the same bytes.
 //!
-//! Text comes in and goes out; the file itself is read and written elsewhere, and versions are looked up elsewhere.
+//! Text comes in and goes out; the file itself is read and written elsewhere, and versions are
+//! looked up elsewhere.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,8 +112,8 @@ impl Lockfile {
     ///
     /// # Errors
     ///
-    /// [`LockError::Missing`] without an entry; [`LockError::Stale`] when the repository is another one or the version is
-    /// outside the requirement.
+    /// [`LockError::Missing`] without an entry; [`LockError::Stale`] when the repository is another
+    /// one or the version is outside the requirement.
     pub fn fresh(&self, dependency: &Dependency) -> Result<&Locked, LockError> {
         let interface = || dependency.interface.clone();
         let locked = self
@@ -165,7 +167,8 @@ fn entry(table: &Table<'_>) -> Option<(String, Locked)> {
     Some((interface?, Locked { reference: reference?, version: version?, digest: digest? }))
 }
 
-/// The text of the file. Nothing in an entry needs escaping: interfaces, references, versions and digests have no quotes.
+/// The text of the file. Nothing in an entry needs escaping: interfaces, references, versions and
+/// digests have no quotes.
 impl fmt::Display for Lockfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(

@@ -1,7 +1,8 @@
 //! The manifest: what a component says of itself, asks for, and depends on.
 //!
-//! Authored as `longshore.toml`, embedded as canonical JSON in the component's custom section [`SECTION`], so that the
-//! signature over the component covers it. Text and bytes come in; no file is opened and nothing is decided.
+//! Authored as `longshore.toml`, embedded as canonical JSON in the component's custom section
+//! [`SECTION`], so that the signature over the component covers it. Text and bytes come in; no file
+//! is opened and nothing is decided.
 
 mod author;
 mod check;
@@ -34,10 +35,12 @@ const FORMAT: u64 = 1;
 pub struct Manifest {
     /// What it is.
     pub package: Package,
-    /// The capabilities that it asks for, in the order clock, random, http, dir, env; each scope once.
+    /// The capabilities that it asks for, in the order clock, random, http, dir, env; each scope
+    /// once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
-    /// The limits that it wants to differ from the defaults. The operator's ceilings stand above them.
+    /// The limits that it wants to differ from the defaults. The operator's ceilings stand above
+    /// them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<LimitName, u64>,
     /// The settings that it reads.
@@ -128,7 +131,8 @@ pub struct Risk {
 pub struct Dependency {
     /// The WIT interface, for example `acme:text/chunk@1.0.0`.
     pub interface: String,
-    /// The repository, without tag and digest. Without a registry it is in the registry of the workflow itself.
+    /// The repository, without tag and digest. Without a registry it is in the registry of the
+    /// workflow itself.
     pub reference: Reference,
     /// The versions that serve.
     pub version: semver::VersionReq,
@@ -223,18 +227,20 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// The first mistake in the text, with line, column and, where one is near, the word that was meant.
+    /// The first mistake in the text, with line, column and, where one is near, the word that was
+    /// meant.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ManifestError> {
         crate::authored::read(text, file, MAX_BYTES, author::manifest)
             .map_err(ManifestError::Authored)
     }
 
-    /// Reads the content of the custom section of a component: hostile until proven to be exactly what
-    /// [`Manifest::to_canonical`] writes.
+    /// Reads the content of the custom section of a component: hostile until proven to be exactly
+    /// what [`Manifest::to_canonical`] writes.
     ///
     /// # Errors
     ///
-    /// When it is larger than [`MAX_BYTES`], of another format, not canonical, or states what no author could have.
+    /// When it is larger than [`MAX_BYTES`], of another format, not canonical, or states what no
+    /// author could have.
     pub fn from_embedded(bytes: &[u8]) -> Result<Self, ManifestError> {
         let malformed = |reason: String| ManifestError::Malformed { reason };
         if bytes.len() > MAX_BYTES {
@@ -257,7 +263,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The bytes to embed: canonical JSON, the same for the same manifest everywhere. `build` is left out.
+    /// The bytes to embed: canonical JSON, the same for the same manifest everywhere. `build` is
+    /// left out.
     #[must_use]
     pub fn to_canonical(&self) -> Vec<u8> {
         #[derive(Serialize)]
@@ -290,7 +297,8 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// When the lockfile lacks one, or has one that no longer meets the requirement. Nothing is pinned then.
+    /// When the lockfile lacks one, or has one that no longer meets the requirement. Nothing is
+    /// pinned then.
     pub fn pin(&mut self, lock: &Lockfile) -> Result<(), LockError> {
         let pin = |dependency: &Dependency| {
             let locked = lock.fresh(dependency)?;

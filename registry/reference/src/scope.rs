@@ -243,10 +243,12 @@ fn is_host_pattern(host: &str) -> bool {
 impl fmt::Display for HttpScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
+        // `*` alone is any port, so there the scheme's own port has to be said.
         match (self.scheme.as_str(), self.port) {
+            (_, None) if self.host == "*" => Ok(()),
+            (_, Some(port)) if self.host == "*" => write!(f, ":{port}"),
             ("https", Some(443)) | ("http", Some(80)) => Ok(()),
             (_, Some(port)) => write!(f, ":{port}"),
-            (_, None) if self.host == "*" => Ok(()),
             (_, None) => f.write_str(":*"),
         }
     }
@@ -279,6 +281,9 @@ mod tests {
             ["https://a.example", "http://127.0.0.1:8080", "https://*.a.example", "https://*"]
         {
             assert_eq!(scope(text).to_string(), text);
+        }
+        for text in ["http://*:80", "https://*:443", "https://a.example:*"] {
+            assert_eq!(scope(text).to_string(), text, "a narrow scope never reads back wider");
         }
         assert_eq!(scope("A.example").to_string(), "https://a.example");
         assert_eq!(scope("http://[::1]:80/").to_string(), "http://[::1]");

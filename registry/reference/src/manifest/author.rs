@@ -1,4 +1,5 @@
-//! From the text of `longshore.toml` to a [`Manifest`]: every key known, every mistake at its place.
+//! From the text of `longshore.toml` to a [`Manifest`]: every key known, every mistake at its
+//! place.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! What every part of a manifest must hold to, whether it was authored or came embedded. Pure predicates.
+//! What every part of a manifest must hold to, whether it was authored or came embedded. Pure
+//! predicates.
 
 use std::collections::BTreeSet;
 
@@ -106,7 +107,8 @@ fn dependencies(kind: Kind, dependencies: &[Dependency]) -> Checked {
 pub(super) fn bare(reference: &crate::Reference) -> Checked {
     if reference.tag().is_some() || reference.digest().is_some() {
         return Err(format!(
-            "`{reference}` names a tag or digest; name the repository only, the version is `version`"
+            "`{reference}` names a tag or digest; name the repository only, \
+             the version is `version`"
         ));
     }
     Ok(())
@@ -146,7 +148,8 @@ pub(super) fn text(text: &str) -> Checked {
     }
     let deceives = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{200e}'..='\u{200f}')
     };
     match text.chars().find(|c| deceives(*c)) {
         Some(c) => Err(format!("a text contains the control character `{}`", c.escape_unicode())),

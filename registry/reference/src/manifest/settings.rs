@@ -177,7 +177,8 @@ impl SettingKind {
         matches!(self, Self::Integer | Self::Number)
     }
 
-    /// Reads a value from a command line. Texts stand as they are; `strings` is `a,b` or a JSON array.
+    /// Reads a value from a command line. Texts stand as they are; `strings` is `a,b` or a JSON
+    /// array.
     fn read(self, text: &str) -> Option<Value> {
         match self {
             Self::String => Some(Value::from(text)),
@@ -339,7 +340,8 @@ impl SettingsSchema {
     ///
     /// # Errors
     ///
-    /// The first that does not fit, by name: unknown, locked, of the wrong type, out of range, or required and missing.
+    /// The first that does not fit, by name: unknown, locked, of the wrong type, out of range, or
+    /// required and missing.
     pub fn resolve(
         &self,
         operator: &BTreeMap<String, Value>,
@@ -381,7 +383,8 @@ impl SettingsSchema {
             .ok_or_else(|| SettingsError::WrongType { name: name.to_owned(), expected })
     }
 
-    /// Reads `name=value` as a command line gives it: the value by the setting's type, a list as `a,b` or as a JSON array.
+    /// Reads `name=value` as a command line gives it: the value by the setting's type, a list as
+    /// `a,b` or as a JSON array.
     ///
     /// # Errors
     ///

@@ -1,0 +1,218 @@
+//! A rule of the operator: for which components it is, what it allows, and where it was written.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use longshore_model::{Access, CapabilityKind, Scope};
+use longshore_reference::authored::closest;
+use longshore_reference::{Repository, Source, check_env_name, check_guest_path, check_interface};
+
+use crate::{Error, Needs, Role};
+
+/// Which components a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    /// Every component.
+    Any,
+    /// A file of that name; `*` is every file.
+    File(String),
+    /// This repository.
+    Repository(String),
+    /// Every repository whose name begins so; it ends with `/`.
+    Under(String),
+    /// What serves this interface: whole, without its version, or `namespace:package/*`.
+    Interface(String),
+}
+
+impl Target {
+    /// Reads a pattern: `*`, `file:NAME`, `REGISTRY/PATH`, `REGISTRY/PATH/*`, or a WIT interface.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        if let Some(name) = text.strip_prefix("file:") {
+            return if name.is_empty() || name.contains(['/', '\\']) {
+                Err(format!("`{text}` must be `file:` and a file's name without folders"))
+            } else {
+                Ok(Self::File(name.to_owned()))
+            };
+        }
+        if check_interface(&text.replace("/*", "/x")).is_ok() {
+            return Ok(Self::Interface(text.to_owned()));
+        }
+        let under = text.strip_suffix("/*");
+        let sample = under.map_or_else(|| text.to_owned(), |base| format!("{base}/x"));
+        let repository: Repository = sample.parse().map_err(|_| {
+            format!(
+                "`{text}` is not a component pattern: a repository such as \
+                 `registry.example.com/a/b` or \
+                 `registry.example.com/a/*`, a WIT interface such as \
+                 `acme:text/chunk`, or `file:NAME`"
+            )
+        })?;
+        if repository.registry().is_none() {
+            return Err(format!("`{text}` names no registry: write `REGISTRY/{text}`"));
+        }
+        let mut name = repository.to_string();
+        Ok(match under {
+            Some(_) => {
+                name.pop();
+                Self::Under(name)
+            }
+            None => Self::Repository(name),
+        })
+    }
+
+    pub(crate) fn matches(&self, needs: &Needs) -> bool {
+        let repository = match &needs.source {
+            Source::Registry(reference) => Some(reference.repository().to_string()),
+            Source::File(_) => None,
+        };
+        match self {
+            Self::Any => true,
+            Self::File(name) => {
+                matches!(&needs.source, Source::File(own) if name == "*" || name == own)
+            }
+            Self::Repository(name) => repository.is_some_and(|own| own == *name),
+            Self::Under(prefix) => repository.is_some_and(|own| own.starts_with(prefix)),
+            Self::Interface(pattern) => {
+                matches!(&needs.role, Role::Dependency { interface } if serves(interface, pattern))
+            }
+        }
+    }
+}
+
+fn serves(interface: &str, pattern: &str) -> bool {
+    let bare = interface.split('@').next().unwrap_or(interface);
+    interface == pattern
+        || bare == pattern
+        || pattern
+            .strip_suffix('*')
+            .is_some_and(|package| bare.strip_prefix(package).is_some_and(|n| !n.contains('/')))
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::File(name) => write!(f, "file:{name}"),
+            Self::Repository(name) | Self::Interface(name) => f.write_str(name),
+            Self::Under(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}
+
+/// One thing that is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) target: Target,
+    pub(crate) scope: Scope,
+    /// The host's folder behind a [`Scope::Dir`].
+    pub(crate) host: Option<PathBuf>,
+    /// The flag, or the file's name and the line.
+    pub(crate) origin: String,
+}
+
+const SYNTAX: &str = "write `clock`, `random`, `env=NAME`, `dir=/guest=./host/path:rw` or \
+                      `http=https://host[:port]`, each also as `PATTERN::…` for one component";
+const KINDS: [CapabilityKind; 5] = [
+    CapabilityKind::Clock,
+    CapabilityKind::Random,
+    CapabilityKind::Env,
+    CapabilityKind::Dir,
+    CapabilityKind::Http,
+];
+
+impl Rule {
+    /// Reads the text of an `--allow` flag.
+    pub(crate) fn from_flag(flag: &str) -> Result<Self, Error> {
+        let fail = |reason: String, hint: &str| {
+            let flag = flag.chars().take(256).flat_map(char::escape_debug).collect();
+            Error::Flag { flag, reason, hint: hint.to_owned() }
+        };
+        let (pattern, body) = split(flag);
+        let target = pattern.map_or(Ok(Target::Any), Target::parse);
+        let target = target.map_err(|reason| fail(reason, SYNTAX))?;
+        let (word, value) = match body.split_once('=') {
+            Some((word, value)) => (word, Some(value)),
+            None => (body, None),
+        };
+        let Some(kind) = KINDS.into_iter().find(|kind| kind.as_str() == word) else {
+            let word = word.rsplit("::").next().unwrap_or(word);
+            let near = closest(word, KINDS.map(CapabilityKind::as_str));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(fail(
+                format!("there is no capability `{}`{near}", word.escape_debug()),
+                SYNTAX,
+            ));
+        };
+        let (scope, host) = read_scope(kind, value).map_err(|(why, hint)| fail(why, hint))?;
+        Ok(Self { target, scope, host, origin: format!("--allow {flag}") })
+    }
+}
+
+/// Splits `PATTERN::body`; `::` also stands in IPv6 addresses, so what follows must begin like a
+/// body.
+fn split(flag: &str) -> (Option<&str>, &str) {
+    for (at, _) in flag.match_indices("::") {
+        let body = &flag[at + 2..];
+        let word = body.split('=').next().unwrap_or(body);
+        if KINDS.iter().any(|kind| kind.as_str() == word) {
+            return (Some(&flag[..at]), body);
+        }
+    }
+    (None, flag)
+}
+
+type Read = Result<(Scope, Option<PathBuf>), (String, &'static str)>;
+
+fn read_scope(kind: CapabilityKind, value: Option<&str>) -> Read {
+    let value_of = |hint| value.ok_or_else(|| (format!("`{kind}` needs a value"), hint));
+    match kind {
+        CapabilityKind::Clock | CapabilityKind::Random if value.is_some() => {
+            Err((format!("`{kind}` takes no value"), "write `clock` or `random` alone"))
+        }
+        CapabilityKind::Clock => Ok((Scope::Clock, None)),
+        CapabilityKind::Random => Ok((Scope::Random, None)),
+        CapabilityKind::Env => {
+            let hint = "write `env=NAME`, for example `env=TZ`; its value is the host's own";
+            let name = value_of(hint)?;
+            check_env_name(name).map_err(|why| (why, hint))?;
+            Ok((Scope::Env(name.to_owned()), None))
+        }
+        CapabilityKind::Http => {
+            let hint = "write `http=https://api.example.com`, `http=*.example.com` or \
+                        `http=http://127.0.0.1:8080`";
+            let scope = value_of(hint)?.parse();
+            scope
+                .map(|scope| (Scope::Http(scope), None))
+                .map_err(|why: longshore_model::ScopeError| (why.to_string(), hint))
+        }
+        CapabilityKind::Dir => {
+            let hint = "write `dir=/guest=./host/path`, with `:rw` at the end for writing";
+            let (path, host) = value_of(hint)?
+                .split_once('=')
+                .ok_or_else(|| ("it names no folder of the host".to_owned(), hint))?;
+            let (host, access) = match (host.strip_suffix(":rw"), host.strip_suffix(":ro")) {
+                (Some(host), _) => (host, Access::ReadWrite),
+                (_, Some(host)) => (host, Access::ReadOnly),
+                _ => (host, Access::ReadOnly),
+            };
+            check_guest_path(path).map_err(|why| (why, hint))?;
+            check_host(host).map_err(|why| (why, hint))?;
+            Ok((Scope::Dir { path: path.to_owned(), access }, Some(PathBuf::from(host))))
+        }
+    }
+}
+
+pub(crate) fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() || host.contains('\0') {
+        return Err("the folder of the host is empty or has a NUL in it".to_owned());
+    }
+    Ok(())
+}
+
+/// A folder that a policy file names, relative to the file.
+pub(crate) fn beside(file: &str, host: &str) -> PathBuf {
+    Path::new(file).parent().map_or_else(|| PathBuf::from(host), |folder| folder.join(host))
+}

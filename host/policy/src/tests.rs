@@ -1,0 +1,391 @@
+//! The promises of the decision: nothing beyond what was asked and allowed, and every refusal says
+//! what would mend it.
+
+use std::path::Path;
+
+use longshore_model::{Access, CapabilityKind, HttpScope, LimitName, Scope};
+use longshore_reference::{Manifest, Request, Source};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::{CEILING_FACTOR, Hint, Needs, Policy, Refusal, Role};
+
+const IMPORTS: [&str; 5] = [
+    "wasi:clocks/wall-clock@0.2.3",
+    "wasi:random/random@0.3.0",
+    "wasi:http/outgoing-handler@0.2.9",
+    "wasi:filesystem/preopens@0.2.3",
+    "wasi:cli/environment@0.2.3",
+];
+
+fn manifest(sections: &str) -> Manifest {
+    let package = "[package]\nname = \"x\"\nversion = \"1.0.0\"\nkind = \"action\"\n";
+    Manifest::from_toml(&format!("{package}{sections}"), "longshore.toml").unwrap()
+}
+
+fn registry() -> Source {
+    Source::Registry("r.example/flows/x:1".parse().unwrap())
+}
+
+fn root(imports: &[&str], manifest: Option<Manifest>) -> Needs {
+    let imports = imports.iter().map(ToString::to_string).collect();
+    Needs { source: registry(), role: Role::Root, imports, manifest }
+}
+
+fn dependency(imports: &[&str], manifest: Option<Manifest>) -> Needs {
+    let role = Role::Dependency { interface: "acme:text/chunk@1.0.0".into() };
+    Needs { role, ..root(imports, manifest) }
+}
+
+fn flags(flags: &[&str]) -> Policy {
+    let mut policy = Policy::default();
+    flags.iter().for_each(|flag| policy.allow_flag(flag).unwrap());
+    policy
+}
+
+fn http(policy: &Policy, scope: &str) -> Result<Vec<(String, bool)>, Refusal> {
+    let text = format!("[[capabilities.http]]\nscope = \"{scope}\"\nreason = \"r\"");
+    let grant = policy.decide(&root(&IMPORTS[2..3], Some(manifest(&text))))?;
+    Ok(grant.http().iter().map(|h| (h.scope().to_string(), h.may_be_private())).collect())
+}
+
+#[test]
+fn nothing_is_granted_by_default_and_a_component_that_needs_nothing_runs() {
+    let grant = Policy::default().decide(&root(&["wasi:io/poll@0.2.3"], None)).unwrap();
+    assert!(grant.is_pure() && grant.record().scopes.is_empty());
+    let seed = ["wasi:random/insecure-seed@0.2.3"];
+    assert!(Policy::default().decide(&root(&seed, None)).unwrap().is_pure());
+}
+
+#[test]
+fn a_refusal_names_every_denial_with_import_scope_rule_and_both_hints() {
+    let asks = "[capabilities.clock]\nreason = \"dates\"\n[[capabilities.dir]]\n\
+                path = \"/s\"\naccess = \"rw\"\nreason = \"store\"\n[[capabilities.env]]\nname = \"TZ\"\nreason = \"zone\"";
+    let refusal = flags(&["dir=/s=./s"]).decide(&root(&IMPORTS, Some(manifest(asks)))).unwrap_err();
+    let asked: Vec<_> = refusal.denials.iter().map(|d| (d.asked(), d.code())).collect();
+    let expected = [
+        ("clock", "LS-POL-011"),
+        ("dir=/s:rw", "LS-POL-011"),
+        ("env=TZ", "LS-POL-011"),
+        ("random", "LS-POL-012"),
+        ("http", "LS-POL-012"),
+    ];
+    assert_eq!(asked, expected.map(|(a, c)| (a.to_owned(), c)));
+    let dir = &refusal.denials[1];
+    assert_eq!(dir.rule, "`--allow dir=/s=./s` allows only `dir=/s:ro`");
+    assert_eq!(dir.reason.as_deref(), Some("store"));
+    assert_eq!(refusal.denials[0].import.as_deref(), Some(IMPORTS[0]));
+    assert_eq!(
+        dir.hint.to_string(),
+        "allow it with `--allow dir=/s=./s:rw`, or in the policy: `[[allow]]; component = \
+         \"r.example/flows/x\"; dir = [{ guest = \"/s\", host = \"./s\", access = \"rw\" }]`"
+    );
+    assert_eq!(refusal.denials[3].import.as_deref(), Some(IMPORTS[1]));
+    assert_eq!(refusal.code(), "LS-POL-010");
+    assert_eq!(refusal.hint().unwrap().lines().count(), 5);
+    assert_eq!(dir.event().asked, "dir=/s:rw");
+    assert!(refusal.to_string().contains("`clock`, for the import `wasi:clocks/wall-clock@0.2.3`"));
+}
+
+#[test]
+fn every_version_of_a_guarded_interface_needs_its_capability() {
+    for import in [
+        "wasi:clocks/monotonic-clock@0.2.0",
+        "wasi:clocks/system-clock@0.3.0",
+        "wasi:clocks/wall-clock",
+        "wasi:random/insecure@0.2.3",
+        "wasi:http/client@0.3.0-rc",
+    ] {
+        let refusal = Policy::default().decide(&root(&[import], None)).unwrap_err();
+        assert_eq!(refusal.denials[0].import.as_deref(), Some(import));
+    }
+}
+
+#[test]
+fn an_optional_request_may_go_unmet() {
+    let asks = "[capabilities.clock]\nreason = \"r\"\noptional = true";
+    let needs = root(&IMPORTS[..1], Some(manifest(asks)));
+    assert!(!Policy::default().decide(&needs).unwrap().clock());
+    assert!(flags(&["clock"]).decide(&needs).unwrap().clock());
+}
+
+#[test]
+fn http_is_the_intersection_and_private_only_where_the_operator_named_the_host() {
+    let policy = flags(&["http=http://127.0.0.1:80", "http=https://*.a.example", "http=http://*"]);
+    let one = |scope: &str, exact| Ok(vec![(scope.to_owned(), exact)]);
+    assert_eq!(http(&policy, "https://*"), one("https://*.a.example", false));
+    assert_eq!(http(&policy, "http://127.0.0.1"), one("http://127.0.0.1", true));
+    assert_eq!(http(&policy, "https://x.a.example"), one("https://x.a.example", false));
+    assert!(http(&policy, "https://b.example").is_err());
+    let asks = "[[capabilities.http]]\nscope = \"http://*\"\nreason = \"r\"";
+    let needs = root(&IMPORTS[2..3], Some(manifest(asks)));
+    let grant = flags(&["http=http://*:*", "http=http://10.0.0.1:8080"]).decide(&needs).unwrap();
+    assert!(grant.allows_http("http", "10.0.0.1", 8080).unwrap().may_be_private());
+    assert!(!grant.allows_http("http", "10.0.0.2", 8080).unwrap().may_be_private());
+    assert!(grant.allows_http("https", "10.0.0.1", 443).is_none());
+}
+
+#[test]
+fn a_directory_is_granted_at_its_own_path_with_no_more_access_than_asked() {
+    let asks = "[[capabilities.dir]]\npath = \"/s\"\nreason = \"r\"";
+    let needs = root(&[], Some(manifest(asks)));
+    let grant = flags(&["dir=/s=/a:rw", "r.example/*::dir=/s=/b:rw", "dir=/s=/c"]).decide(&needs);
+    let grant = grant.unwrap();
+    let dir = &grant.dirs()[0];
+    assert_eq!((dir.guest(), dir.access(), dir.host()), ("/s", Access::ReadOnly, Path::new("/b")));
+    assert_eq!(grant.record().scopes[0].1, "--allow r.example/*::dir=/s=/b:rw");
+    assert!(flags(&["dir=/=/a:rw"]).decide(&needs).is_err(), "a parent is another path");
+}
+
+#[test]
+fn without_a_manifest_the_root_gets_what_is_named_and_a_dependency_only_what_names_it() {
+    let policy = flags(&["clock", "random", "env=TZ"]);
+    let grant = policy.decide(&root(&IMPORTS[..1], None)).unwrap();
+    assert!(grant.clock() && !grant.random() && grant.env().count() == 0, "only what it imports");
+    let refusal = policy.decide(&dependency(&IMPORTS[..1], None)).unwrap_err();
+    assert!(refusal.denials[0].rule.contains("must be named"), "{refusal}");
+    for scoped in ["acme:text/chunk::clock", "acme:text/*::clock", "r.example/flows/*::clock"] {
+        assert!(flags(&[scoped]).decide(&dependency(&IMPORTS[..1], None)).unwrap().clock());
+    }
+    for other in ["acme:text/chunk@2.0.0::clock", "r.example/flow/*::clock", "file:*::clock"] {
+        let refusal = flags(&[other]).decide(&dependency(&IMPORTS[..1], None)).unwrap_err();
+        assert!(refusal.denials[0].rule.contains("only"), "{refusal}");
+    }
+}
+
+const POLICY: &str = r#"version = 1
+[[allow]]
+clock = true
+env = ["TZ"]
+[[allow]]
+component = "r.example/flows/*"
+http = ["https://a.example"]
+dir = [{ guest = "/s", host = "data", access = "rw" }]
+[settings."r.example/flows/x"]
+max = 7
+[ceilings]
+deadline-ms = 1000
+"#;
+
+#[test]
+fn a_policy_file_allows_sets_and_caps() {
+    let policy = Policy::from_toml(POLICY, "/etc/longshore/policy.toml").unwrap();
+    let asks = "[capabilities.clock]\nreason = \"r\"\n[[capabilities.dir]]\n\
+        path = \"/s\"\naccess = \"rw\"\nreason = \"r\"\n\
+        [settings.max]\ntype = \"integer\"\n[limits]\ncalls = 5\nevents = 900000000\n";
+    let grant = policy.decide(&root(&IMPORTS[..1], Some(manifest(asks)))).unwrap();
+    assert_eq!(grant.dirs()[0].host(), Path::new("/etc/longshore/data"));
+    assert_eq!(grant.settings()["max"], json!(7));
+    assert_eq!((grant.limits().deadline_ms, grant.limits().calls), (1000, 5));
+    assert_eq!(grant.limits().events, 1_000_000 * CEILING_FACTOR);
+    let lowered: Vec<_> = grant.lowered().iter().map(|l| (l.name, l.wanted)).collect();
+    assert_eq!(lowered, [(LimitName::Events, 900_000_000)]);
+    assert_eq!(grant.record().scopes[0], (Scope::Clock, "policy.toml:3".to_owned()));
+    assert_eq!(grant.record().scopes[1].1, "policy.toml:8");
+}
+
+#[test]
+fn mistakes_in_a_policy_have_a_place_and_a_suggestion() {
+    for (from, to, place, message, hint) in [
+        ("clock = true", "clok = true", (3, 1), "unknown key `clok`", Some("`clock`")),
+        ("clock = true", "clock = 1", (3, 9), "must be `true` or `false`", None),
+        ("[[allow]]\nclock", "[[alow]]\nclock", (2, 3), "unknown key", Some("`allow`")),
+        ("\"TZ\"", "\"1\"", (4, 8), "environment variable", None),
+        ("\"r.example/flows/*\"", "\"flows/*\"", (6, 13), "names no registry", None),
+        ("\"r.example/flows/*\"", "\"R R\"", (6, 13), "not a component pattern", None),
+        ("https://a", "ftp://a", (7, 9), "is not an HTTP scope", None),
+        ("guest = \"/s\"", "gest = \"/s\"", (8, 10), "unknown key", Some("`guest`")),
+        ("\"rw\"", "\"w\"", (8, 48), "must be `ro` or `rw`", None),
+        ("\"r.example/flows/x\"", "\"*\"", (9, 11), "settings belong to one component", None),
+        ("max = 7", "max = {}", (10, 7), "must be a string, a number", None),
+        ("deadline-ms", "deadlin-ms", (12, 1), "unknown key", Some("`deadline-ms`")),
+        ("version = 1", "version = 2", (1, 11), "policies of version 1", None),
+        ("clock = true\nenv = [\"TZ\"]", "clock = false", (2, 1), "allows nothing", None),
+    ] {
+        let error = Policy::from_toml(&POLICY.replacen(from, to, 1), "p.toml").unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("p.toml:{}:{}: ", place.0, place.1)), "{text}");
+        assert!(text.contains(message), "{text}");
+        assert_eq!(error.code(), "LS-POL-001");
+        assert_eq!(error.hint(), hint.map(|word| format!("did you mean {word}?")));
+    }
+}
+
+#[test]
+fn mistakes_in_a_flag_teach_the_syntax() {
+    for (flag, message) in [
+        ("", "there is no capability"),
+        ("clok", "did you mean `clock`?"),
+        ("a:b/c::htp=x", "did you mean `http`?"),
+        ("clock=1", "`clock` takes no value"),
+        ("env", "`env` needs a value"),
+        ("env=A=B", "environment variable"),
+        ("dir=/s", "names no folder"),
+        ("dir=s=./s", "must begin with `/`"),
+        ("dir=/s=", "folder of the host is empty"),
+        ("http=ftp://x", "is not an HTTP scope"),
+        ("flows/*::clock", "names no registry"),
+    ] {
+        let error = Policy::default().allow_flag(flag).unwrap_err();
+        assert!(error.to_string().contains(message), "{flag}: {error}");
+        assert_eq!(error.code(), "LS-POL-002");
+        let hint = error.hint().unwrap();
+        assert!(hint.starts_with("write `"), "{hint}");
+    }
+    let ipv6 = flags(&["http=http://[::1]:80", "[::1]:5000/a/*::http=http://[::1]:8080"]);
+    assert_eq!(http(&ipv6, "http://[::1]"), Ok(vec![("http://[::1]".into(), true)]));
+}
+
+#[test]
+fn settings_of_flags_are_typed_by_the_schema_and_secrets_are_never_shown() {
+    let asks =
+        "[settings.max]\ntype = \"integer\"\n[settings.key]\ntype = \"string\"\nsecret = true";
+    let mut policy = Policy::from_toml(POLICY, "p").unwrap();
+    policy.set_flag("max=9").unwrap();
+    policy.set_flag("key=hunter2").unwrap();
+    let grant = policy.decide(&root(&[], Some(manifest(asks)))).unwrap();
+    assert_eq!(
+        (&grant.settings()["max"], &grant.settings()["key"]),
+        (&json!(9), &json!("hunter2"))
+    );
+    assert!(grant.is_secret("key") && !grant.is_secret("max"));
+    assert_eq!(grant.record().settings["key"], json!("(secret)"));
+    assert!(!format!("{grant:?} {policy:?}").contains("hunter2"));
+    policy.set_flag("max=hunter2").unwrap();
+    let refusal = policy.decide(&root(&[], Some(manifest(asks)))).unwrap_err();
+    assert_eq!(refusal.code(), "LS-MAN-022");
+    assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+    let other = Needs { source: Source::File("a.wasm".into()), ..dependency(&[], None) };
+    assert!(policy.decide(&other).unwrap().settings().is_empty(), "unscoped is for the root");
+    let error = policy.set_flag("hunter2").unwrap_err();
+    assert_eq!(error.code(), "LS-POL-003");
+    assert!(!error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn the_digest_is_of_what_a_policy_means() {
+    let file = "version = 1\n[[allow]]\nclock = true\nhttp = [\"a.example\"]";
+    let file = Policy::from_toml(file, "p").unwrap();
+    assert_eq!(file.digest(), flags(&["clock", "http=https://a.example"]).digest());
+    assert_ne!(file.digest(), flags(&["clock"]).digest());
+    let mut capped = file.clone();
+    capped.ceiling(LimitName::Calls, 1);
+    capped.ceiling(LimitName::Calls, 9);
+    assert_ne!(file.digest(), capped.digest());
+    assert_eq!(capped.ceilings().calls, 1);
+    let mut merged = flags(&["clock"]);
+    merged.merge(flags(&["http=https://a.example"]));
+    assert_eq!(merged.digest(), file.digest());
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    let host = prop_oneof![Just("*"), Just("*.a.example"), Just("x.a.example"), Just("10.0.0.1")];
+    let port = prop_oneof![Just(""), Just(":80"), Just(":*")];
+    let path = prop_oneof![Just("/"), Just("/s"), Just("/s/t")];
+    let access = prop_oneof![Just(Access::ReadOnly), Just(Access::ReadWrite)];
+    prop_oneof![
+        Just(Scope::Clock),
+        Just(Scope::Random),
+        "[AB]".prop_map(Scope::Env),
+        (path, access).prop_map(|(path, access)| Scope::Dir { path: path.into(), access }),
+        ("https?", host, port).prop_map(|(scheme, host, port)| {
+            Scope::Http(format!("{scheme}://{host}{port}").parse().unwrap())
+        }),
+    ]
+}
+
+fn flag(scope: &Scope) -> String {
+    match scope {
+        Scope::Dir { path, access } => format!("dir={path}=./h:{}", access.as_str()),
+        other => other.to_string(),
+    }
+}
+
+/// Whether `outer` allows all of `inner`.
+fn within(inner: &Scope, outer: &Scope) -> bool {
+    match (inner, outer) {
+        (Scope::Http(a), Scope::Http(b)) => a.intersect(b).as_ref() == Some(a),
+        (Scope::Dir { path: a, access: x }, Scope::Dir { path: b, access: y }) => a == b && x <= y,
+        (a, b) => a == b,
+    }
+}
+
+fn needs() -> impl Strategy<Value = Needs> {
+    let requests = prop::collection::vec((scopes(), any::<bool>()), 0..6);
+    let imports = prop::sample::subsequence(IMPORTS.to_vec(), 0..=IMPORTS.len());
+    (prop::option::of(requests), imports, any::<bool>()).prop_map(|(requests, imports, is_root)| {
+        let manifest = requests.map(|requests| {
+            let request = |(scope, optional)| Request { scope, reason: "r".into(), optional };
+            let requests = requests.into_iter().map(request).collect();
+            Manifest { requests, ..manifest("") }
+        });
+        if is_root { root(&imports, manifest) } else { dependency(&imports, manifest) }
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_granted_was_asked_for_and_allowed(
+        needs in needs(),
+        allowed in prop::collection::vec(scopes(), 0..8),
+    ) {
+        let mut policy = Policy::default();
+        for scope in &allowed {
+            policy.allow_flag(&flag(scope)).unwrap();
+        }
+        let Ok(grant) = policy.decide(&needs) else { return Ok(()) };
+        for (scope, _) in grant.record().scopes {
+            prop_assert!(allowed.iter().any(|outer| within(&scope, outer)), "{scope} allowed");
+            if let Some(manifest) = &needs.manifest {
+                let asked = manifest.requests.iter().any(|r| within(&scope, &r.scope));
+                prop_assert!(asked, "{scope} asked");
+            } else {
+                prop_assert_eq!(&needs.role, &Role::Root);
+            }
+        }
+        for grant in grant.http().iter().filter(|grant| grant.may_be_private()) {
+            let exact = |s: &Scope| matches!(s, Scope::Http(h) if HttpScope::is_exact(h));
+            let inner = Scope::Http(grant.scope().clone());
+            prop_assert!(allowed.iter().any(|s| exact(s) && within(&inner, s)));
+        }
+    }
+
+    #[test]
+    fn following_the_hints_makes_the_decision_succeed(
+        needs in needs(),
+        allowed in prop::collection::vec(scopes(), 0..4),
+        by_flag in any::<bool>(),
+    ) {
+        let mut policy = Policy::default();
+        for scope in &allowed {
+            policy.allow_flag(&flag(scope)).unwrap();
+        }
+        let Err(refusal) = policy.decide(&needs) else { return Ok(()) };
+        prop_assert!(!refusal.denials.is_empty());
+        for denial in &refusal.denials {
+            match &denial.hint {
+                Hint::Operator { flag, .. } if by_flag => policy.allow_flag(flag).unwrap(),
+                Hint::Operator { policy: text, .. } => {
+                    let text = format!("version = 1\n{text}");
+                    policy.merge(Policy::from_toml(&text, "p.toml").unwrap());
+                }
+                Hint::Author { .. } => {}
+            }
+        }
+        let left = policy.decide(&needs).err().map(|r| r.denials).unwrap_or_default();
+        let author = |kind: CapabilityKind| {
+            let manifest = needs.manifest.as_ref();
+            manifest.is_some_and(|m| m.requests.iter().all(|r| r.scope.kind() != kind))
+        };
+        for denial in left {
+            prop_assert!(author(denial.capability), "{denial} is left");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_panic(text in "\\PC{0,80}") {
+        let _ = Policy::from_toml(&text, "p");
+        let _ = Policy::default().allow_flag(&text);
+        let _ = Policy::default().set_flag(&text);
+    }
+}
