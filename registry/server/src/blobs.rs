@@ -49,12 +49,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn pull(
-    app: &App,
-    name: Name,
-    digest: Digest,
-    request: &Request<Incoming>,
-) -> reply::Result {
+async fn pull(app: &App, name: Name, digest: Digest, request: &Request<Incoming>) -> reply::Result {
     let opened = app.disk("read a blob", move |store| store.open_blob(&name, digest)).await?;
     let (file, size) = opened.ok_or_else(|| unknown(digest))?;
     let headers = request.headers();
@@ -87,13 +82,7 @@ async fn pull(
     Ok(reply)
 }
 
-async fn stream(
-    app: &App,
-    method: &Method,
-    file: File,
-    first: u64,
-    count: u64,
-) -> reply::Result {
+async fn stream(app: &App, method: &Method, file: File, first: u64, count: u64) -> reply::Result {
     let mut reply = reply::status(StatusCode::OK);
     reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(count));
     reply::set(&mut reply, "content-type", "application/octet-stream");

@@ -77,7 +77,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Remote { .. } => {
-                "listen on 127.0.0.1, or allow remote addresses and put TLS and users in front".into()
+                "listen on 127.0.0.1, or allow remote addresses and put TLS and users in front"
+                    .into()
             }
             Self::Listen { .. } => "choose another port, or port 0 for a free one".into(),
             Self::InUse { .. } => "stop the other registry, or choose another folder".into(),

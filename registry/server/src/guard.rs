@@ -80,8 +80,9 @@ impl Guard {
                 Granted::Open | Granted::User(Access::ReadWrite) if self.read_only => {
                     let status = StatusCode::METHOD_NOT_ALLOWED;
                     let message = "the registry is read-only";
-                    return Err(Fault::new(status, Code::Unsupported, message)
-                        .header("allow", "GET, HEAD"));
+                    return Err(
+                        Fault::new(status, Code::Unsupported, message).header("allow", "GET, HEAD")
+                    );
                 }
                 Granted::Open | Granted::User(Access::ReadWrite) => {}
             }

@@ -53,8 +53,7 @@ pub(crate) async fn tags(app: &App, name: Name, parameters: Option<&str>) -> rep
         Fault::new(StatusCode::NOT_FOUND, Code::NameUnknown, "no such repository")
             .detail(name.as_str())
     })?;
-    let (page, link) =
-        page(app, tags, parameters, &format!("/v2/{}/tags/list", name.as_str()))?;
+    let (page, link) = page(app, tags, parameters, &format!("/v2/{}/tags/list", name.as_str()))?;
     let document = serde_json::json!({ "name": name.as_str(), "tags": page });
     Ok(linked(document.to_string(), link))
 }

@@ -66,9 +66,8 @@ pub(crate) async fn serve(
         Method::PUT => push(app, name, which, request).await,
         Method::DELETE => {
             let asked = which.clone();
-            let work = move |store: &crate::store::Store| {
-                store.remove_manifest(&name, &asked, subject_of)
-            };
+            let work =
+                move |store: &crate::store::Store| store.remove_manifest(&name, &asked, subject_of);
             if !app.disk("delete a manifest", work).await? {
                 return Err(unknown(&which));
             }
@@ -78,12 +77,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn pull(
-    app: &App,
-    name: Name,
-    which: Which,
-    request: &Request<Incoming>,
-) -> reply::Result {
+async fn pull(app: &App, name: Name, which: Which, request: &Request<Incoming>) -> reply::Result {
     let asked = which.clone();
     let found = app.disk("read a manifest", move |store| store.manifest(&name, &asked)).await?;
     let stored = found.ok_or_else(|| unknown(&which))?;
@@ -151,12 +145,7 @@ async fn read(app: &App, request: Request<Incoming>) -> reply::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn push(
-    app: &App,
-    name: Name,
-    which: Which,
-    request: Request<Incoming>,
-) -> reply::Result {
+async fn push(app: &App, name: Name, which: Which, request: Request<Incoming>) -> reply::Result {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let header = header.map(|text| text.split(';').next().unwrap_or(text).trim().to_owned());
     let bytes = read(app, request).await?;
@@ -221,8 +210,8 @@ fn check(
     digest: Digest,
     most: usize,
 ) -> Result<Checked, Fault> {
-    let document: Document<'_> =
-        serde_json::from_slice(bytes).map_err(|error| invalid(format!("not a manifest: {error}")))?;
+    let document: Document<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| invalid(format!("not a manifest: {error}")))?;
     if document.schema_version != 2 {
         return Err(invalid("the schemaVersion is not 2"));
     }

@@ -44,7 +44,8 @@ pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
 
 /// Reads the `Content-Range` of a chunk, `<first>-<last>` (with or without `bytes `): the bounds are inclusive.
 pub(crate) fn chunk(header: &str) -> Option<(u64, u64)> {
-    let text = header.strip_prefix("bytes").map_or(header, |rest| rest.trim_start_matches([' ', '=']));
+    let text =
+        header.strip_prefix("bytes").map_or(header, |rest| rest.trim_start_matches([' ', '=']));
     let text = text.split_once('/').map_or(text, |(range, _)| range);
     let (first, last) = text.split_once('-')?;
     let (first, last) = (number(first.trim())?, number(last.trim())?);

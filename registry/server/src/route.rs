@@ -67,7 +67,8 @@ pub(crate) enum Route {
 pub(crate) fn digest(text: &str) -> Result<Digest, Fault> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(96).collect();
-        Fault::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, "not a sha256 digest").detail(shown)
+        Fault::new(StatusCode::BAD_REQUEST, Code::DigestInvalid, "not a sha256 digest")
+            .detail(shown)
     })
 }
 

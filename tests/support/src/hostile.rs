@@ -36,9 +36,7 @@ impl Artifact {
         })
         .to_string()
         .into_bytes();
-        let part = |kind: &str, bytes: &[u8]| {
-            json!({ "mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len() })
-        };
+        let part = |kind: &str, bytes: &[u8]| json!({ "mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len() });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": media::OCI_MANIFEST,

@@ -65,12 +65,10 @@ impl Store {
     pub(crate) fn find(&self, name: &Name, which: &Which) -> io::Result<Option<Digest>> {
         let digest = match which {
             Which::Digest(digest) => *digest,
-            Which::Tag(tag) => {
-                match disk::found(fs::read_to_string(self.tag(name, tag)))? {
-                    Some(text) => text.parse().map_err(io::Error::other)?,
-                    None => return Ok(None),
-                }
-            }
+            Which::Tag(tag) => match disk::found(fs::read_to_string(self.tag(name, tag)))? {
+                Some(text) => text.parse().map_err(io::Error::other)?,
+                None => return Ok(None),
+            },
         };
         Ok(self.manifest_link(name, digest).try_exists()?.then_some(digest))
     }
