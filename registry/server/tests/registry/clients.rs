@@ -56,15 +56,15 @@ fn crane_appends_copies_lists_and_validates() {
     let tar = Command::new("tar").args(["cf", "l.tar", "file"]).current_dir(at).status();
     assert!(tar.expect("tar runs").success());
     let address = registry.server.address();
-    let (one, two) = (format!("{address}/a:1"), format!("{address}/b/c:2"));
+    let (one, two) = (format!("{address}/one:1"), format!("{address}/b/two:2"));
     run(&crane, at, &["append", "--oci-empty-base", "-f", "l.tar", "-t", &one]);
     run(&crane, at, &["validate", "--remote", &one]);
     run(&crane, at, &["copy", &one, &two]);
     let digest = run(&crane, at, &["digest", &two]);
     assert_eq!(digest, run(&crane, at, &["digest", &one]));
     run(&crane, at, &["tag", &two, "three"]);
-    assert_eq!(run(&crane, at, &["ls", &format!("{address}/b/c")]), "2\nthree\n");
-    assert_eq!(run(&crane, at, &["catalog", &address.to_string()]), "a\nb/c\n");
+    assert_eq!(run(&crane, at, &["ls", &format!("{address}/b/two")]), "2\nthree\n");
+    assert_eq!(run(&crane, at, &["catalog", &address.to_string()]), "b/two\none\n");
 }
 
 #[test]
