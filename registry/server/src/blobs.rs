@@ -1,4 +1,5 @@
-//! Blobs: pulling, pushing whole or in chunks, mounting, deleting (distribution spec 1.1, "Pulling blobs", "Pushing blobs").
+//! Blobs: pulling, pushing whole or in chunks, mounting, deleting (distribution spec 1.1, "Pulling
+//! blobs", "Pushing blobs").
 
 use std::fs::File;
 use std::pin::Pin;

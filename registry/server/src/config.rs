@@ -1,4 +1,5 @@
-//! What the operator decides about a registry: where, for whom, how much. Plain data; nothing here is read from disk.
+//! What the operator decides about a registry: where, for whom, how much. Plain data; nothing here
+//! is read from disk.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,14 +11,16 @@ use longshore_reference::Access;
 /// The settings of a [`Server`](crate::Server).
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The folder that holds everything; it is made when it does not exist, and belongs to one server at a time.
+    /// The folder that holds everything; it is made when it does not exist, and belongs to one
+    /// server at a time.
     pub root: PathBuf,
     /// Where to listen. Port 0 takes a free one.
     pub listen: SocketAddr,
     /// Whether `listen` may be an address that other machines can reach.
     pub allow_remote: bool,
-    /// Host names, besides loopback ones, that a `Host` header may carry while the server listens on loopback (the names
-    /// of a proxy in front). Others are refused, so that a web page cannot reach in through a rebound DNS name.
+    /// Host names, besides loopback ones, that a `Host` header may carry while the server listens
+    /// on loopback (the names of a proxy in front). Others are refused, so that a web page cannot
+    /// reach in through a rebound DNS name.
     pub hosts: Vec<String>,
     /// Whether every push and delete is refused.
     pub read_only: bool,
@@ -30,8 +33,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// A registry in `root`, with these defaults: loopback on a free port, nobody remote, pushes allowed, no users, and
-    /// [`Limits::default`].
+    /// A registry in `root`, with these defaults: loopback on a free port, nobody remote, pushes
+    /// allowed, no users, and [`Limits::default`].
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -82,7 +85,8 @@ pub struct Limits {
     pub uploads: usize,
     /// How long an upload may rest between two requests; 10 minutes.
     pub upload_idle: Duration,
-    /// How long the head of a request may take, and a connection may rest between requests; 30 seconds.
+    /// How long the head of a request may take, and a connection may rest between requests; 30
+    /// seconds.
     pub head: Duration,
     /// How long a body may go without a byte, in either direction; 30 seconds.
     pub body_idle: Duration,

@@ -20,7 +20,8 @@ use crate::server::App;
 /// Room for the head of a request; a longer one is answered with 431.
 const HEAD_BYTES: usize = 32 << 10;
 
-/// Serves a connection until it ends, fails, or `stop` says so and its open request has been answered.
+/// Serves a connection until it ends, fails, or `stop` says so and its open request has been
+/// answered.
 pub(crate) async fn serve(
     stream: TcpStream,
     app: Arc<App>,
@@ -58,8 +59,8 @@ pub(crate) async fn serve(
     }
 }
 
-/// A stream that fails when the peer takes nothing for too long. (Reading has its limits elsewhere: hyper's for heads,
-/// `upload::piece` for bodies.)
+/// A stream that fails when the peer takes nothing for too long. (Reading has its limits elsewhere:
+/// hyper's for heads, `upload::piece` for bodies.)
 struct Paced {
     stream: TcpStream,
     idle: Duration,

@@ -1,4 +1,5 @@
-//! What can go wrong with the registry as a whole. What goes wrong with one request is a `reply::Fault`.
+//! What can go wrong with the registry as a whole. What goes wrong with one request is a
+//! `reply::Fault`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

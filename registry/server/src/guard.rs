@@ -1,4 +1,5 @@
-//! Who may make a request at all: browsers may not, users are checked, a read-only registry is not written to.
+//! Who may make a request at all: browsers may not, users are checked, a read-only registry is not
+//! written to.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -61,7 +62,8 @@ impl Guard {
         route: impl FnOnce() -> Result<Route, Fault>,
     ) -> Result<Route, Fault> {
         self.check_host(request.headers())?;
-        // Registry clients send neither; a web page that tries to push from within a browser cannot avoid one of them.
+        // Registry clients send neither; a web page that tries to push from within a browser cannot
+        // avoid one of them.
         let headers = request.headers();
         let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
         if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != b"none") {

@@ -8,7 +8,8 @@ use crate::reply::{self, Code, Fault};
 use crate::route::{Name, encode, query};
 use crate::server::App;
 
-/// A page of referrers stops growing at this size: an answer is a manifest, and clients cap those at 4 MiB.
+/// A page of referrers stops growing at this size: an answer is a manifest, and clients cap those
+/// at 4 MiB.
 const REFERRERS_BYTES: usize = 2 << 20;
 
 /// The entries that a query asks for, and the header that leads to the next page.

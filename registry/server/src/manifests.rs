@@ -102,8 +102,8 @@ async fn pull(app: &App, name: Name, which: Which, request: &Request<Incoming>) 
     Ok(reply)
 }
 
-/// Whether the `Accept` headers take `media_type`; none at all takes everything. Weights do not matter: there is one
-/// manifest to choose from.
+/// Whether the `Accept` headers take `media_type`; none at all takes everything. Weights do not
+/// matter: there is one manifest to choose from.
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let mut asked = false;
     for header in headers.get_all(ACCEPT) {
@@ -254,7 +254,8 @@ fn check(
     Ok(Checked { media_type, needs, referrer })
 }
 
-/// How a manifest is listed among the referrers of its subject (distribution spec 1.1, "Listing Referrers").
+/// How a manifest is listed among the referrers of its subject (distribution spec 1.1, "Listing
+/// Referrers").
 fn descriptor(
     document: &Document<'_>,
     media_type: &str,

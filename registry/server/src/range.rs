@@ -1,4 +1,5 @@
-//! Byte ranges: of a blob that is pulled (RFC 9110, 14.2) and of a chunk that is pushed (distribution spec 1.1).
+//! Byte ranges: of a blob that is pulled (RFC 9110, 14.2) and of a chunk that is pushed
+//! (distribution spec 1.1).
 
 /// What a `Range` header asks of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,8 @@ pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     }
 }
 
-/// Reads the `Content-Range` of a chunk, `<first>-<last>` (with or without `bytes `): the bounds are inclusive.
+/// Reads the `Content-Range` of a chunk, `<first>-<last>` (with or without `bytes `): the bounds
+/// are inclusive.
 pub(crate) fn chunk(header: &str) -> Option<(u64, u64)> {
     let text =
         header.strip_prefix("bytes").map_or(header, |rest| rest.trim_start_matches([' ', '=']));

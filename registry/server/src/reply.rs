@@ -1,4 +1,5 @@
-//! Answers: the body type, the specification's error documents, and the headers that every answer carries.
+//! Answers: the body type, the specification's error documents, and the headers that every answer
+//! carries.
 
 use std::convert::Infallible;
 
@@ -48,7 +49,8 @@ pub(crate) fn document(content_type: &'static str, bytes: Vec<u8>) -> Reply {
 
 /// Sets a header whose text we made ourselves from checked parts.
 pub(crate) fn set(reply: &mut Reply, name: &'static str, value: impl AsRef<str>) {
-    // A value that is not header text would be a defect of ours; the header is then absent rather than the server dead.
+    // A value that is not header text would be a defect of ours; the header is then absent rather
+    // than the server dead.
     match HeaderValue::from_str(value.as_ref()) {
         Ok(value) => {
             reply.headers_mut().insert(http::HeaderName::from_static(name), value);

@@ -1,12 +1,13 @@
-//! What a request asks for: path and query become checked types here, and nothing behind reads either again.
+//! What a request asks for: path and query become checked types here, and nothing behind reads
+//! either again.
 
 use http::{Method, StatusCode};
 use longshore_reference::{Digest, Repository};
 
 use crate::reply::{Code, Fault};
 
-/// The name of a repository: the grammar of `longshore_reference`, so no component starts with a dot, a dash or an
-/// underscore, and none is `..`. It can be joined to a folder.
+/// The name of a repository: the grammar of `longshore_reference`, so no component starts with a
+/// dot, a dash or an underscore, and none is `..`. It can be joined to a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(Repository);
 
@@ -149,7 +150,8 @@ pub(crate) fn query(query: Option<&str>, key: &str) -> Option<String> {
     decode(pair)
 }
 
-/// Percent-decoding as forms do it (`+` stays: digests and media types contain it, spaces never matter here).
+/// Percent-decoding as forms do it (`+` stays: digests and media types contain it, spaces never
+/// matter here).
 fn decode(text: &str) -> Option<String> {
     let hex = |byte: u8| (byte as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut out = Vec::with_capacity(text.len());

@@ -1,4 +1,5 @@
-//! The server as a whole: binding, accepting, stopping, and the way of one request through the modules.
+//! The server as a whole: binding, accepting, stopping, and the way of one request through the
+//! modules.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -104,7 +105,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When a setting makes no sense, the address is not allowed or taken, or the folder cannot be used.
+    /// When a setting makes no sense, the address is not allowed or taken, or the folder cannot be
+    /// used.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         check(&config)?;
         let Config { root, listen, limits, .. } = config.clone();
@@ -132,7 +134,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is ready; then accepts nothing more, and lets open requests end within `Limits::drain`.
+    /// Serves until `shutdown` is ready; then accepts nothing more, and lets open requests end
+    /// within `Limits::drain`.
     ///
     /// # Errors
     ///
@@ -146,7 +149,8 @@ impl Server {
         let mut shutdown = std::pin::pin!(shutdown);
         let outcome = loop {
             let accepted = async {
-                // The permit first: a connection beyond the limit waits in the kernel and costs nothing here.
+                // The permit first: a connection beyond the limit waits in the kernel and costs
+                // nothing here.
                 let permit = Arc::clone(&permits).acquire_owned().await.ok();
                 (permit, self.listener.accept().await)
             };
@@ -183,7 +187,8 @@ fn sweep_every(limits: &Limits) -> Duration {
     (limits.upload_idle / 2).clamp(Duration::from_millis(10), Duration::from_secs(30))
 }
 
-/// Whether accepting may work the next time (a peer that went away, or no file descriptor left just now).
+/// Whether accepting may work the next time (a peer that went away, or no file descriptor left just
+/// now).
 fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
     const NFILE: i32 = 23;

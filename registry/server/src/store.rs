@@ -1,4 +1,5 @@
-//! The disk: shared blobs by digest, and repositories as small files that point at them. Blocking; it knows no HTTP.
+//! The disk: shared blobs by digest, and repositories as small files that point at them. Blocking;
+//! it knows no HTTP.
 //!
 //! ```text
 //! format                                        which layout this is
@@ -11,10 +12,11 @@
 //! repositories/<name>/_referrers/<64 hex>/<64 hex>   subject / referrer; holds the referrer's descriptor
 //! ```
 //!
-//! A component of a name never starts with `_`, so names and the folders of ours cannot meet. Every file appears by
-//! rename after its bytes are on disk. A manifest exists when its file in `_manifests` does: what is written before it
-//! (blob, referrer) is invisible without it, what is written after it (tag) is all that a crash can lose. Content that no
-//! repository has is removed at the next start.
+//! A component of a name never starts with `_`, so names and the folders of ours cannot meet. Every
+//! file appears by rename after its bytes are on disk. A manifest exists when its file in
+//! `_manifests` does: what is written before it (blob, referrer) is invisible without it, what is
+//! written after it (tag) is all that a crash can lose. Content that no repository has is removed
+//! at the next start.
 
 mod disk;
 mod manifest;
@@ -36,7 +38,8 @@ pub(crate) use manifest::{Need, PutError, Stored, Write};
 #[derive(Debug)]
 pub(crate) struct Store {
     root: PathBuf,
-    /// Taken by everything that changes a repository, so that a check and the change it allows are one step.
+    /// Taken by everything that changes a repository, so that a check and the change it allows are
+    /// one step.
     links: Mutex<()>,
     /// Held open: the lock goes with it.
     _lock: File,
@@ -76,7 +79,8 @@ impl Store {
 
     /// Makes the bytes in `file`, which are synced and have this digest, a blob of the repository.
     pub(crate) fn add_blob(&self, name: &Name, digest: Digest, file: Temporary) -> io::Result<()> {
-        // Over a blob that is there already too: same digest, same bytes, and a damaged file gets healed.
+        // Over a blob that is there already too: same digest, same bytes, and a damaged file gets
+        // healed.
         file.become_file(&self.blob(digest))?;
         let _change = self.change();
         self.write(&self.layer(name, digest), b"")

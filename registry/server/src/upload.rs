@@ -1,4 +1,5 @@
-//! Uploads in progress: bytes go to a file that nobody sees, hashed as they come. An upload does not outlive the server.
+//! Uploads in progress: bytes go to a file that nobody sees, hashed as they come. An upload does
+//! not outlive the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,8 +160,8 @@ impl Progress {
         self.offset
     }
 
-    /// Adds a body. What came before a body broke off is kept, so that the client can go on from there; a body that is
-    /// not `length` long where that was promised is not kept.
+    /// Adds a body. What came before a body broke off is kept, so that the client can go on from
+    /// there; a body that is not `length` long where that was promised is not kept.
     pub(crate) async fn append(
         &mut self,
         mut body: Incoming,
@@ -168,7 +169,8 @@ impl Progress {
         limits: &Limits,
     ) -> Result<(), Fault> {
         let storage = |error: std::io::Error| Fault::storage("write an upload", &error);
-        // A request that was dropped in the middle of a write may have left more in the file than was counted.
+        // A request that was dropped in the middle of a write may have left more in the file than
+        // was counted.
         self.file.set_len(self.offset).await.map_err(storage)?;
         self.file.seek(std::io::SeekFrom::Start(self.offset)).await.map_err(storage)?;
         let (start, before) = (self.offset, self.hasher.clone());

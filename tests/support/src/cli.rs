@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::target;
 
-/// Where the built binary is: `LONGSHORE_BIN`, or what cargo says (`CARGO_BIN_EXE_longshore`), or beside the running
-/// test, or in the target folder.
+/// Where the built binary is: `LONGSHORE_BIN`, or what cargo says (`CARGO_BIN_EXE_longshore`), or
+/// beside the running test, or in the target folder.
 ///
 /// # Panics
 ///
@@ -26,7 +26,8 @@ pub fn binary() -> PathBuf {
     found.expect("`longshore` is built: run `cargo build -p longshore-cli` first")
 }
 
-/// A home for one test: `HOME`, `LONGSHORE_HOME` and the working folder are in it. Removed when dropped.
+/// A home for one test: `HOME`, `LONGSHORE_HOME` and the working folder are in it. Removed when
+/// dropped.
 #[derive(Debug)]
 pub struct Home(TempDir);
 
@@ -85,7 +86,8 @@ impl Default for Home {
     }
 }
 
-/// The binary with the environment of the test: for what needs no state. Others use [`Home::longshore`].
+/// The binary with the environment of the test: for what needs no state. Others use
+/// [`Home::longshore`].
 ///
 /// # Panics
 ///

@@ -10,8 +10,9 @@ use crate::{target, workspace};
 
 static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 
-/// The component of the guest in `tests/guests/<name>`, built for `wasm32-wasip2`. Test binaries that run at once build
-/// one after the other: a file lock in the target folder orders them, and cargo does nothing the second time.
+/// The component of the guest in `tests/guests/<name>`, built for `wasm32-wasip2`. Test binaries
+/// that run at once build one after the other: a file lock in the target folder orders them, and
+/// cargo does nothing the second time.
 ///
 /// # Panics
 ///

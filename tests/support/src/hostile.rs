@@ -113,7 +113,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Serves `artifact` under every repository and tag. The first lie whose target matches is told.
+    /// Serves `artifact` under every repository and tag. The first lie whose target matches is
+    /// told.
     #[must_use]
     pub fn start(artifact: Artifact, lies: impl IntoIterator<Item = (Target, Lie)>) -> Self {
         let lies: Vec<_> = lies.into_iter().collect();

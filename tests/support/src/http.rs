@@ -1,4 +1,5 @@
-//! A web site on loopback, for whatever fetches: files from memory or a folder, with a count of the requests.
+//! A web site on loopback, for whatever fetches: files from memory or a folder, with a count of the
+//! requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,9 +1,11 @@
-//! What tests of every room need: real registries and tools, a registry that lies, a web site, built guests, the binary
-//! in a home of its own, and a clock that stands still. For dev-dependencies only.
+//! What tests of every room need: real registries and tools, a registry that lies, a web site,
+//! built guests, the binary in a home of its own, and a clock that stands still. For
+//! dev-dependencies only.
 //!
-//! It panics where production code would return an error: a test that cannot be set up has failed. It reads the
-//! environment (`LONGSHORE_TOOLS`, `LONGSHORE_REQUIRE_SERVERS`, `CARGO_TARGET_DIR`, `PATH`) and never the network beyond
-//! loopback. Everything that it starts ends when its handle is dropped; nothing here needs an async runtime.
+//! It panics where production code would return an error: a test that cannot be set up has failed.
+//! It reads the environment (`LONGSHORE_TOOLS`, `LONGSHORE_REQUIRE_SERVERS`, `CARGO_TARGET_DIR`,
+//! `PATH`) and never the network beyond loopback. Everything that it starts ends when its handle is
+//! dropped; nothing here needs an async runtime.
 #![expect(clippy::disallowed_methods, reason = "tests are configured by their environment")]
 
 pub mod cli;

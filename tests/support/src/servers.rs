@@ -42,7 +42,8 @@ impl Drop for DockerRegistry {
 #[must_use]
 pub fn docker_registry() -> Option<DockerRegistry> {
     let program = tools::find("docker-registry")?;
-    // The port is free when it is chosen and may be taken when the server wants it: then another one is.
+    // The port is free when it is chosen and may be taken when the server wants it: then another
+    // one is.
     for _ in 0..5 {
         let storage = tempfile::tempdir().expect("a temporary folder");
         let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -3,12 +3,14 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Set to `1` where the tools must be there (in CI): then a missing one fails the test instead of skipping it.
+/// Set to `1` where the tools must be there (in CI): then a missing one fails the test instead of
+/// skipping it.
 pub const REQUIRE: &str = "LONGSHORE_REQUIRE_SERVERS";
 /// A folder to look into before `PATH`.
 pub const TOOLS: &str = "LONGSHORE_TOOLS";
 
-/// The program of that name, from the folder `LONGSHORE_TOOLS` or `PATH`. `None` means: skip the test; that was said aloud.
+/// The program of that name, from the folder `LONGSHORE_TOOLS` or `PATH`. `None` means: skip the
+/// test; that was said aloud.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! A minimal HTTP/1.1 server on a thread, one request per connection, so that answers can be wrong in every way.
+//! A minimal HTTP/1.1 server on a thread, one request per connection, so that answers can be wrong
+//! in every way.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -60,8 +61,8 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Calls `answer` for every request, on a thread of its own, with a stream to write to. `stop` tells answers that
-    /// never end when to.
+    /// Calls `answer` for every request, on a thread of its own, with a stream to write to. `stop`
+    /// tells answers that never end when to.
     pub(crate) fn start(
         answer: impl Fn(Request, &mut TcpStream, &AtomicBool) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {

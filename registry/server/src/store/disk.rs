@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        // A folder where a file was looked for in a deeper name, or the other way round, is absence as well.
+        // A folder where a file was looked for in a deeper name, or the other way round, is absence
+        // as well.
         Err(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
@@ -38,7 +39,8 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
 }
 
-/// The names in a folder in order; `None` when there is no such folder. Names that are not UTF-8 are not ours.
+/// The names in a folder in order; `None` when there is no such folder. Names that are not UTF-8
+/// are not ours.
 pub(super) fn names(folder: &Path) -> io::Result<Option<Vec<String>>> {
     let Some(entries) = found(fs::read_dir(folder))? else { return Ok(None) };
     let mut names = Vec::new();

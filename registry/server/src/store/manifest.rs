@@ -120,8 +120,8 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a tag, or a manifest with all its tags, from the repository; says whether it was there. `subject` reads the
-    /// subject out of a manifest's bytes.
+    /// Takes a tag, or a manifest with all its tags, from the repository; says whether it was
+    /// there. `subject` reads the subject out of a manifest's bytes.
     pub(crate) fn remove_manifest(
         &self,
         name: &Name,
@@ -150,8 +150,8 @@ impl Store {
         Ok(true)
     }
 
-    /// The descriptors of the manifests whose subject is `subject`, by digest and from after `last` on, until `enough`
-    /// says so; with the digest (as hex) to go on from where there are more.
+    /// The descriptors of the manifests whose subject is `subject`, by digest and from after `last`
+    /// on, until `enough` says so; with the digest (as hex) to go on from where there are more.
     pub(crate) fn referrers(
         &self,
         name: &Name,

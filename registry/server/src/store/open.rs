@@ -17,7 +17,8 @@ fn storage(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Er
 }
 
 impl Store {
-    /// Opens the folder `root`, makes it when it is absent or empty, and removes what no repository has.
+    /// Opens the folder `root`, makes it when it is absent or empty, and removes what no repository
+    /// has.
     pub(crate) fn open(root: PathBuf) -> Result<Self, Error> {
         disk::make_folder(&root).map_err(storage("make the folder", &root))?;
         let format = root.join("format");

@@ -147,3 +147,22 @@ fn a_tag_moves_and_the_old_manifest_stays_under_its_digest() {
     assert_eq!(registry.get("/v2/a/manifests/latest").body, new);
     assert_eq!(registry.get(&format!("/v2/a/manifests/{}", Digest::of(&old))).body, old);
 }
+
+#[test]
+fn many_clients_that_push_the_same_thing_at_once_all_succeed() {
+    let registry = Registry::start();
+    let layer = vec![3; 300_000];
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let (registry, layer) = (&registry, &layer);
+            scope.spawn(move || {
+                registry.push("same", "1", layer);
+                registry.push(&format!("other/{number}"), "1", layer);
+            });
+        }
+    });
+    assert_eq!(registry.get("/v2/same/manifests/1").body, manifest(&layer, None));
+    let names = registry.get("/v2/_catalog").json()["repositories"].as_array().map(Vec::len);
+    assert_eq!(names, Some(9));
+    assert_eq!(registry.get(&format!("/v2/same/blobs/{}", Digest::of(&layer))).body, layer);
+}
