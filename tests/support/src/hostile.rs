@@ -268,7 +268,11 @@ fn tell(
             let index = json!({
                 "schemaVersion": 2,
                 "mediaType": media::OCI_INDEX,
-                "manifests": [{ "mediaType": media::OCI_MANIFEST, "digest": digest, "size": length }],
+                "manifests": [{
+                    "mediaType": media::OCI_MANIFEST,
+                    "digest": digest,
+                    "size": length,
+                }],
             });
             let kind = [("content-type", media::OCI_INDEX)];
             wire::answer(stream, request, 200, &kind, index.to_string().as_bytes())
