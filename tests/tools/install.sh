@@ -117,7 +117,7 @@ cargo_tool() {
   say "building $crate $version (some minutes, once)"
   (cd / && env -u CARGO_BUILD_BUILD_DIR -u CARGO_BUILD_TARGET_DIR -u RUSTFLAGS -u RUSTUP_TOOLCHAIN \
     CARGO_TARGET_DIR="$tools/build" nice -n 19 \
-    cargo install --quiet --locked --force --root "$tools" --version "=$version" "$crate")
+    cargo install --quiet --locked --force --root "$tools" --version "=$version" "$crate") || return 1
   rm -rf "$tools/build"
 }
 

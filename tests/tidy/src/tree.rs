@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::File;
 
-/// Folders that hold what machines write.
+/// What machines write; `.git` is a file in a linked work tree.
 const SKIPPED: [&str; 5] = ["target", ".git", "node_modules", "__pycache__", ".venv"];
 /// Larger files are data, not text that people read.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -40,10 +40,11 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) -> std::io::Result<()
         let path = entry.path();
         let kind = entry.file_type()?;
         let name = entry.file_name();
+        if SKIPPED.iter().any(|skipped| name == *skipped) {
+            continue;
+        }
         if kind.is_dir() {
-            if !SKIPPED.iter().any(|skipped| name == *skipped) {
-                walk(root, &path, files)?;
-            }
+            walk(root, &path, files)?;
         } else if kind.is_file() && entry.metadata()?.len() <= MAX_BYTES {
             let bytes = std::fs::read(&path)?;
             if let Ok(text) = String::from_utf8(bytes) {
@@ -66,6 +67,7 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("a/target")).unwrap();
         std::fs::write(folder.path().join("a/x.rs"), "//! x\n").unwrap();
         std::fs::write(folder.path().join("a/target/y.rs"), "y").unwrap();
+        std::fs::write(folder.path().join(".git"), "gitdir: elsewhere").unwrap();
         std::fs::write(folder.path().join("a/z.wasm"), [0xff, 0xfe]).unwrap();
         let files = read(folder.path()).unwrap();
         assert_eq!(files, [File::new("a/x.rs", "//! x\n")]);
