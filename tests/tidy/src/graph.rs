@@ -187,7 +187,10 @@ pub fn forbidden_edges(packages: &[Package]) -> Vec<Breach> {
 
 fn judge(packages: &[Package], package: &Package, need: &str, allowed: &[&str]) -> Option<Breach> {
     let name = &package.name;
-    let what = if is_ours(packages, need) && !package.is_guest() && !allowed.contains(&need) {
+    // Guests may build on one another; of the host's rooms they see only the SDK.
+    let judged =
+        if package.is_guest() { row(ROOMS, need).is_some() } else { is_ours(packages, need) };
+    let what = if judged && !allowed.contains(&need) {
         format!("`{name}` may not depend on `{need}`: that arrow is not in the house")
     } else if PURE.contains(&name.as_str()) && IMPURE.contains(&need) {
         format!("`{name}` is pure and may not depend on `{need}`")
@@ -264,6 +267,20 @@ mod tests {
             ),
         ];
         assert_eq!(told(&files).len(), 1);
+    }
+
+    #[test]
+    fn a_guest_sees_the_sdk_and_other_guests_but_no_room_of_the_host() {
+        let files = [
+            manifest("plugins/text/Cargo.toml", "text", ""),
+            manifest(
+                "plugins/chunk/Cargo.toml",
+                "chunk",
+                "[dependencies]\ntext.path = \"../text\"\nlongshore-guest = \"0\"\nlongshore-model = \"0\"",
+            ),
+        ];
+        assert_eq!(told(&files).len(), 1);
+        assert!(told(&files)[0].contains("may not depend on `longshore-model`"));
     }
 
     #[test]
