@@ -58,8 +58,8 @@ deny:
     fi
     for manifest in Cargo.toml plugins/Cargo.toml; do
       [ -f "$manifest" ] || continue
-      cargo deny --manifest-path "$manifest" --log-level error --config deny.toml check --hide-inclusion-graph \
-        -A unmatched-organization -A license-not-encountered -A duplicate licenses bans sources
+      cargo deny --manifest-path "$manifest" --log-level error --config deny.toml \
+        check --hide-inclusion-graph licenses bans sources
     done
     log="$(mktemp)"
     trap 'rm -f "$log"' EXIT
