@@ -1,0 +1,88 @@
+# The only entry points, on a laptop as in CI. Needs Rust (by rustup), just and a C compiler; sets up the rest.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+export LONGSHORE_TOOLS := env("LONGSHORE_TOOLS", cache_directory() / "longshore" / "tools")
+export PATH := LONGSHORE_TOOLS / "bin" + ":" + env("PATH")
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# From nothing to a verified receipt, then three refusals; loopback only.
+demo *args: setup
+    bash tests/demo/run.sh {{ args }}
+
+# Everything: style, laws, unit, property, end-to-end and interop tests, guests, plugins, docs, licences.
+test: setup style docs deny plugins
+    cargo test --workspace --no-fail-fast
+
+# Ratios against raw wasmtime in one run, medians.
+bench *args: setup
+    cargo run --release -p longshore-bench -- {{ args }}
+
+# Format, clippy and the laws of the house: before every commit.
+check: setup style
+    cargo test -p longshore-tidy
+
+# Rewrite golden files and snapshots; read the diff before you commit it.
+bless: setup
+    LONGSHORE_BLESS=1 cargo test -p longshore-tidy --test house agreed_on
+    INSTA_UPDATE=always LONGSHORE_BLESS=1 cargo test --workspace --no-fail-fast
+    git --no-pager diff --stat
+
+# The API reference; a warning is an error.
+docs: setup
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The first-party components: style, their native tests, then each as a component.
+plugins: setup
+    @if [ ! -f plugins/Cargo.toml ]; then echo "plugins: no workspace below plugins/" >&2; exit 1; fi
+    cargo fmt --manifest-path plugins/Cargo.toml --all --check
+    cargo clippy --manifest-path plugins/Cargo.toml --locked --workspace --all-targets -- -D warnings
+    cargo test --manifest-path plugins/Cargo.toml --locked --workspace --no-fail-fast
+    cargo build --manifest-path plugins/Cargo.toml --locked --workspace --target wasm32-wasip2 --release
+
+# Licences, bans and sources always; advisories where their database can be had.
+deny:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    skipped() {
+      printf '\n*** SKIPPED: %s\n\n' "$1" >&2
+    }
+    if ! cargo deny --version >/dev/null 2>&1; then
+      skipped "cargo-deny is not installed, so no licence was checked: tests/tools/install.sh --only cargo"
+      [ "${LONGSHORE_REQUIRE_SERVERS:-}" != 1 ] || exit 1
+      exit 0
+    fi
+    for manifest in Cargo.toml plugins/Cargo.toml; do
+      [ -f "$manifest" ] || continue
+      cargo deny --manifest-path "$manifest" --log-level error --config deny.toml \
+        check --hide-inclusion-graph licenses bans sources
+    done
+    log="$(mktemp)"
+    trap 'rm -f "$log"' EXIT
+    if cargo deny --log-level error check advisories >"$log" 2>&1; then
+      cat "$log"
+    elif grep -q 'failed to fetch advisory database' "$log"; then
+      skipped "the advisory database cannot be reached from here: no dependency was checked for known holes"
+    else
+      cat "$log" >&2
+      exit 1
+    fi
+
+# Fetch the tools that interop tests speak to (cosign, oras, crane, cargo-deny) into $LONGSHORE_TOOLS.
+tools:
+    tests/tools/install.sh
+
+[private]
+style:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# What every recipe needs: the wasm target and a C compiler.
+[private]
+setup:
+    @command -v cc >/dev/null || { echo "a C compiler is needed (for SQLite and ring): install gcc or clang" >&2; exit 1; }
+    @[ -d "$(rustc --print target-libdir --target wasm32-wasip2)" ] || rustup target add wasm32-wasip2
