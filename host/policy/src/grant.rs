@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use longshore_model::{Access, GrantRecord, HttpScope, LimitName, Limits, Scope};
+use longshore_reference::Digest;
 use serde_json::Value;
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
@@ -13,6 +14,7 @@ use serde_json::Value;
 /// is refused.
 #[derive(Clone, PartialEq)]
 pub struct Grant {
+    pub(crate) component: Digest,
     pub(crate) clock: Option<String>,
     pub(crate) random: Option<String>,
     /// By name, with the rule.
@@ -89,6 +91,12 @@ impl HttpGrant {
 }
 
 impl Grant {
+    /// The component that it was decided for.
+    #[must_use]
+    pub const fn component(&self) -> Digest {
+        self.component
+    }
+
     /// Whether clocks tell the time.
     #[must_use]
     pub const fn clock(&self) -> bool {

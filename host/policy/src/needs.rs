@@ -1,11 +1,13 @@
 //! What a component needs, as the engine found it: the other side of the decision.
 
 use longshore_model::CapabilityKind;
-use longshore_reference::{Manifest, Source};
+use longshore_reference::{Digest, Manifest, Source};
 
 /// What a component needs and who it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Needs {
+    /// The digest of its bytes: the grant is for these and no others.
+    pub component: Digest,
     /// How it was named. A registry's reference names its registry.
     pub source: Source,
     /// Whether it is what the operator runs, or serves an import of that.
