@@ -237,11 +237,7 @@ pub fn statement_from(
     })
 }
 
-fn check_order(
-    run: RunId,
-    events: &[(u64, Timestamp, Event)],
-    count: u64,
-) -> Result<(), Error> {
+fn check_order(run: RunId, events: &[(u64, Timestamp, Event)], count: u64) -> Result<(), Error> {
     if events.len() as u64 != count {
         return Err(Error::Incomplete("entries are missing"));
     }
