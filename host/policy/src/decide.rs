@@ -28,6 +28,7 @@ impl Policy {
         let case = Case::new(self, needs);
         let (limits, lowered) = self.limits(needs);
         let mut grant = Grant {
+            component: needs.component,
             clock: None,
             random: None,
             env: BTreeMap::new(),

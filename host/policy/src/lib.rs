@@ -19,6 +19,7 @@
 //! let mut policy = Policy::default();
 //! policy.allow_flag("clock")?;
 //! let needs = Needs {
+//!     component: longshore_reference::Digest::of(b"the component's bytes"),
 //!     source: longshore_reference::Source::File("hello.wasm".to_owned()),
 //!     role: Role::Root,
 //!     imports: vec!["wasi:clocks/wall-clock@0.2.3".to_owned()],

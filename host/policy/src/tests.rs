@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use longshore_model::{Access, CapabilityKind, HttpScope, LimitName, Scope};
-use longshore_reference::{Manifest, Request, Source};
+use longshore_reference::{Digest, Manifest, Request, Source};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn registry() -> Source {
 
 fn root(imports: &[&str], manifest: Option<Manifest>) -> Needs {
     let imports = imports.iter().map(ToString::to_string).collect();
-    Needs { source: registry(), role: Role::Root, imports, manifest }
+    Needs { component: Digest::of(b"component"), source: registry(), role: Role::Root, imports, manifest }
 }
 
 fn dependency(imports: &[&str], manifest: Option<Manifest>) -> Needs {
