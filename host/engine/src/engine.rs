@@ -97,11 +97,37 @@ impl Engine {
         let scan = scan::scan(&name, verified.bytes())?;
         let flavor = self.flavor(scan.concurrency)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
-        let compiled = Arc::new(Compiled::new(flavor, component, verified, name, scan)?);
+        Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
+    }
+
+    fn keep(&self, compiled: Compiled) -> Arc<Compiled> {
+        let compiled = Arc::new(compiled);
         let mut known = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, entry| entry.strong_count() > 0);
-        known.insert(digest, Arc::downgrade(&compiled));
-        Ok(compiled)
+        known.insert(compiled.digest(), Arc::downgrade(&compiled));
+        compiled
+    }
+
+    /// As [`Engine::compile`], but only if that takes no compiling: from memory or from the cache of compiled code.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component that can run here.
+    pub fn cached(&self, verified: &Verified) -> Result<Option<Arc<Compiled>>, Error> {
+        let digest = verified.digest();
+        if let Some(known) = self.known(digest) {
+            return Ok(Some(known));
+        }
+        let Some(cache) = &self.0.cache else { return Ok(None) };
+        let name = verified.source().to_string();
+        let scan = scan::scan(&name, verified.bytes())?;
+        let flavor = self.flavor(scan.concurrency)?;
+        match cache.load(&flavor.engine, digest, &flavor.fingerprint) {
+            Lookup::Hit(component) => {
+                Ok(Some(self.keep(Compiled::new(flavor, component, verified, name, scan)?)))
+            }
+            Lookup::Miss => Ok(None),
+        }
     }
 
     /// What a component says of itself, without compiling it: its manifest's bytes.

@@ -10,13 +10,13 @@ use crate::Error;
 /// Opens the granted directories.
 pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant) -> Result<(), Error> {
     for dir in grant.dirs() {
-        let perms = match dir.access {
+        let perms = match dir.access() {
             Access::ReadOnly => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,
         };
-        builder.preopened_dir(&dir.host, &dir.guest, perms).map_err(|error| Error::Directory {
-            host: dir.host.display().to_string(),
-            guest: dir.guest.clone(),
+        builder.preopened_dir(dir.host(), dir.guest(), perms).map_err(|error| Error::Directory {
+            host: dir.host().display().to_string(),
+            guest: dir.guest().to_owned(),
             source: error
                 .downcast::<std::io::Error>()
                 .unwrap_or_else(|error| std::io::Error::other(error.to_string())),

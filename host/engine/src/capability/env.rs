@@ -12,7 +12,7 @@ pub(crate) fn apply(
     arguments: &[String],
 ) {
     for (name, value) in values {
-        if grant.env().iter().any(|granted| granted == name) {
+        if grant.env().any(|granted| granted == name) {
             builder.env(name, value);
         }
     }

@@ -60,9 +60,10 @@ impl Egress {
         };
         let asked = format!("{scheme}://{host}:{port}");
         match self.scene.grant.allows_http(scheme, &host, port) {
-            Some(_) => {
+            Some(scope) => {
+                // A name never leads to a private address: whoever answers for it could point it anywhere.
                 let literal = host == "localhost" || address::literal(&host).is_some();
-                let private = literal && self.scene.grant.names_http_host(scheme, &host, port);
+                let private = literal && scope.may_be_private();
                 Ok(Target { https, host, port, private })
             }
             None => {

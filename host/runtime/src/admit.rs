@@ -1,0 +1,195 @@
+//! The stages before a run: from what was named to a component that may be called. Each stage has its own type, so that none
+//! can be skipped.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use longshore_engine::{Compiled, Links, MAX_COMPONENT_BYTES, Ready};
+use longshore_model::{ComponentIdentity, Dependency, GrantRecord};
+use longshore_policy::{Grant, Needs, Policy, Refusal, Role};
+use longshore_reference::{Digest, Fetched, Reference, Source};
+
+use crate::builder::Host;
+use crate::{Error, Target};
+
+/// How deep dependencies may nest.
+const MAX_DEPTH: usize = 8;
+
+/// A component that was resolved, fetched, verified, compiled, granted and linked. Its calls skip all of that.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(crate) ready: Arc<Ready>,
+    pub(crate) policy: Digest,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) grant: GrantRecord,
+}
+
+impl Prepared {
+    /// The component with its grant and its links.
+    #[must_use]
+    pub fn ready(&self) -> &Arc<Ready> {
+        &self.ready
+    }
+}
+
+/// Why a component is not admitted.
+pub(crate) enum Stop {
+    /// The grant refused; who it was and what is missing.
+    Refused(Arc<Compiled>, Refusal),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Host {
+    /// From a name to verified and compiled: resolve, fetch, verify, compile.
+    pub(crate) async fn compile(&self, target: &Target) -> Result<Arc<Compiled>, Error> {
+        let fetched = match target {
+            Target::Reference(reference) => {
+                let reference = self.absolute(reference.clone(), None)?;
+                let resolved = self.registry.resolve(&reference).await?;
+                self.registry.fetch(&resolved).await?
+            }
+            Target::File(path) => read(path)?,
+        };
+        let verified = self.trust.verify(fetched, self.clock.now().unix_s())?;
+        if let Some(compiled) = self.engine.cached(&verified)? {
+            return Ok(compiled);
+        }
+        let engine = self.engine.clone();
+        let compiling = tokio::task::spawn_blocking(move || engine.compile(&verified));
+        Ok(compiling.await.map_err(|_| Error::Stopped)??)
+    }
+
+    /// What the policy grants it.
+    pub(crate) fn grant(
+        &self,
+        compiled: &Arc<Compiled>,
+        role: Role,
+        policy: &Policy,
+    ) -> Result<Arc<Grant>, Stop> {
+        let needs = Needs {
+            component: compiled.digest(),
+            source: compiled.source().clone(),
+            role,
+            imports: compiled.imports().to_vec(),
+            manifest: compiled.manifest().cloned(),
+        };
+        match policy.decide(&needs) {
+            Ok(grant) => Ok(Arc::new(grant)),
+            Err(refusal) => Err(Stop::Refused(Arc::clone(compiled), refusal)),
+        }
+    }
+
+    /// The whole way, dependencies first.
+    pub(crate) async fn admit(&self, target: &Target, ask: &Policy) -> Result<Prepared, Stop> {
+        let mut policy = self.policy.clone();
+        policy.merge(ask.clone());
+        let compiled = self.compile(target).await?;
+        let mut found = BTreeMap::new();
+        let ready = self.link(&compiled, Role::Root, &policy, &mut found, 0).await?;
+        let grant = ready.grant().record();
+        let dependencies = found.into_values().collect();
+        Ok(Prepared { ready: Arc::new(ready), policy: policy.digest(), dependencies, grant })
+    }
+
+    /// Grants and links `compiled`, after everything that it depends on.
+    async fn link(
+        &self,
+        compiled: &Arc<Compiled>,
+        role: Role,
+        policy: &Policy,
+        found: &mut BTreeMap<String, Dependency>,
+        depth: usize,
+    ) -> Result<Ready, Stop> {
+        if depth > MAX_DEPTH {
+            let component = compiled.name().to_owned();
+            return Err(Stop::Failed(Error::TooDeep { component, limit: MAX_DEPTH }));
+        }
+        let grant = self.grant(compiled, role, policy)?;
+        let mut links = Links::new();
+        for dependency in compiled.manifest().iter().flat_map(|m| &m.dependencies) {
+            let reference = self.pinned(compiled, dependency)?;
+            let below = self.compile(&Target::Reference(reference)).await?;
+            let interface = dependency.interface.clone();
+            let role = Role::Dependency { interface: interface.clone() };
+            let ready = Box::pin(self.link(&below, role, policy, found, depth + 1)).await?;
+            found.insert(
+                interface.clone(),
+                Dependency {
+                    interface: interface.clone(),
+                    component: identity(&below),
+                    grant: ready.grant().record(),
+                },
+            );
+            links.insert(interface, Arc::new(ready));
+        }
+        let env = grant
+            .env()
+            .filter_map(|name| Some((name.to_owned(), (self.environment)(name)?)))
+            .collect();
+        Ok(self.engine.link(compiled, grant, env, links)?)
+    }
+
+    /// The exact component behind a dependency: version and digest from the manifest that the author signed, in the registry
+    /// of the workflow itself where the manifest names none.
+    fn pinned(
+        &self,
+        workflow: &Compiled,
+        dependency: &longshore_reference::Dependency,
+    ) -> Result<Reference, Error> {
+        let pin = dependency.pinned.as_ref().ok_or_else(|| Error::Unpinned {
+            component: workflow.name().to_owned(),
+            interface: dependency.interface.clone(),
+        })?;
+        let repository = dependency.reference.repository().clone();
+        let reference = repository.with_tag(&pin.version.to_string())?.pinned(pin.digest);
+        let own = match workflow.source() {
+            Source::Registry(reference) => reference.registry(),
+            Source::File(_) => None,
+        };
+        self.absolute(reference, own)
+    }
+
+    /// `reference` with a registry: its own, else `own`, else the host's default.
+    pub(crate) fn absolute(
+        &self,
+        reference: Reference,
+        own: Option<&str>,
+    ) -> Result<Reference, Error> {
+        if reference.registry().is_some() {
+            return Ok(reference);
+        }
+        match own.or(self.default_registry.as_deref()) {
+            Some(registry) => Ok(reference.in_registry(registry)),
+            None => Err(Error::NoRegistry { reference: reference.to_string() }),
+        }
+    }
+}
+
+/// Who a component is, for the journal.
+pub(crate) fn identity(compiled: &Compiled) -> ComponentIdentity {
+    ComponentIdentity {
+        digest: compiled.digest(),
+        reference: compiled.name().to_owned(),
+        manifest: compiled.manifest_digest(),
+        signers: compiled.signers().to_vec(),
+    }
+}
+
+fn read(path: &Path) -> Result<Fetched, Error> {
+    let shown = || path.display().to_string();
+    let fail = |source| Error::File { path: shown(), source };
+    let size = std::fs::metadata(path).map_err(fail)?.len();
+    if size > MAX_COMPONENT_BYTES {
+        return Err(Error::FileSize { path: shown(), size, limit: MAX_COMPONENT_BYTES });
+    }
+    let bytes = std::fs::read(path).map_err(fail)?;
+    Ok(Fetched::from_file(&shown(), bytes))
+}
