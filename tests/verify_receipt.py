@@ -3,9 +3,10 @@
 
     verify_receipt.py RECEIPT PUBLIC_KEY_PEM [JOURNAL_EXPORT]
 
-Needs Python 3.9 and the `cryptography` package. Checks the DSSE envelope's P-256 signature, the types of the statement and of
-its predicate, and that subjects, components and times agree. JOURNAL_EXPORT is a JSON array of strings, each the exact text of
-one journal entry; with it, the hash of the journal's head is recomputed and compared, as are input, outcome and counts.
+Needs Python 3.9 and the `cryptography` package. Checks the DSSE envelope's P-256 signature, the
+types of the statement and of its predicate, and that subjects, components and times agree.
+JOURNAL_EXPORT is a JSON array of strings, each the exact text of one journal entry; with it, the
+hash of the journal's head is recomputed and compared, as are component, grant, outcome and counts.
 Prints a summary and exits 0, or prints what is wrong and exits 1.
 """
 
@@ -89,7 +90,8 @@ def check_statement(statement):
     expect(is_digest(journal["head"]), "the journal's head is not a digest")
     components = [predicate["component"]] if "component" in predicate else []
     components += [each["component"] for each in predicate.get("dependencies", [])]
-    subjects = [(each["name"], "sha256:" + each["digest"]["sha256"]) for each in statement["subject"]]
+    subject = statement["subject"]
+    subjects = [(each["name"], "sha256:" + each["digest"]["sha256"]) for each in subject]
     named = [(each["reference"], each["digest"]) for each in components]
     named = list(dict.fromkeys(named)) or [("journal", journal["head"])]
     expect(subjects == named, "the subjects are not the components that ran")
