@@ -6,7 +6,7 @@
 Needs Python 3.9 and the `cryptography` package. Checks the DSSE envelope's P-256 signature, the
 types of the statement and of its predicate, and that subjects, components and times agree.
 JOURNAL_EXPORT is a JSON array of strings, each the exact text of one journal entry; with it, the
-hash of the journal's head is recomputed and compared, as are component, grant, outcome and counts.
+hash of the journal's head is recomputed and compared, as is what the receipt says of the run.
 Prints a summary and exits 0, or prints what is wrong and exits 1.
 """
 
@@ -128,12 +128,15 @@ def check_journal(entries, predicate):
             counts[names[kind]] += 1
         if kind == "run-started":
             expect(body["run"] == predicate["run"], "the journal is of another run")
-            expect(body["component"] == predicate["component"], "the journal has another component")
-            expect(body["grant"] == predicate["grant"], "the journal has another grant")
+            for name in ("component", "function", "grant", "policy", "engine", "host"):
+                expect(body[name] == predicate[name], f"the journal has another {name}")
+            same = body["dependencies"] == predicate.get("dependencies", [])
+            expect(same, "the journal has other dependencies")
         if seq == len(entries) - 1:
             expect(kind == "run-ended", "the journal does not end")
             word = next(iter(body["outcome"]))
             expect(word == predicate["outcome"]["word"], "the journal has another outcome")
+            expect(body["usage"] == predicate["usage"], "the journal has another usage")
     expect("sha256:" + head.hex() == journal["head"], "the journal's head is another one")
     expect(counts == predicate["counts"], "the journal has other counts")
 
