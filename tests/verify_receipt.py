@@ -3,9 +3,10 @@
 
     verify_receipt.py RECEIPT PUBLIC_KEY_PEM [JOURNAL_EXPORT]
 
-Needs Python 3.9 and the `cryptography` package. Checks the DSSE envelope's P-256 signature, the types of the statement and of
-its predicate, and that subjects, components and times agree. JOURNAL_EXPORT is a JSON array of strings, each the exact text of
-one journal entry; with it, the hash of the journal's head is recomputed and compared, as are input, outcome and counts.
+Needs Python 3.9 and the `cryptography` package. Checks the DSSE envelope's P-256 signature, the
+types of the statement and of its predicate, and that subjects, components and times agree.
+JOURNAL_EXPORT is a JSON array of strings, each the exact text of one journal entry; with it, the
+hash of the journal's head is recomputed and compared, as is what the receipt says of the run.
 Prints a summary and exits 0, or prints what is wrong and exits 1.
 """
 
@@ -89,7 +90,8 @@ def check_statement(statement):
     expect(is_digest(journal["head"]), "the journal's head is not a digest")
     components = [predicate["component"]] if "component" in predicate else []
     components += [each["component"] for each in predicate.get("dependencies", [])]
-    subjects = [(each["name"], "sha256:" + each["digest"]["sha256"]) for each in statement["subject"]]
+    subject = statement["subject"]
+    subjects = [(each["name"], "sha256:" + each["digest"]["sha256"]) for each in subject]
     named = [(each["reference"], each["digest"]) for each in components]
     named = list(dict.fromkeys(named)) or [("journal", journal["head"])]
     expect(subjects == named, "the subjects are not the components that ran")
@@ -126,12 +128,15 @@ def check_journal(entries, predicate):
             counts[names[kind]] += 1
         if kind == "run-started":
             expect(body["run"] == predicate["run"], "the journal is of another run")
-            expect(body["component"] == predicate["component"], "the journal has another component")
-            expect(body["grant"] == predicate["grant"], "the journal has another grant")
+            for name in ("component", "function", "grant", "policy", "engine", "host"):
+                expect(body[name] == predicate[name], f"the journal has another {name}")
+            same = body["dependencies"] == predicate.get("dependencies", [])
+            expect(same, "the journal has other dependencies")
         if seq == len(entries) - 1:
             expect(kind == "run-ended", "the journal does not end")
             word = next(iter(body["outcome"]))
             expect(word == predicate["outcome"]["word"], "the journal has another outcome")
+            expect(body["usage"] == predicate["usage"], "the journal has another usage")
     expect("sha256:" + head.hex() == journal["head"], "the journal's head is another one")
     expect(counts == predicate["counts"], "the journal has other counts")
 

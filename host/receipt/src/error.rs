@@ -48,7 +48,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Signature(_) => {
-                "check that the public key is that of the host that ran it; if it is, the receipt was changed"
+                "check that the public key is that of the host that ran it; if it is, the \
+                 receipt was changed"
             }
             _ => return None,
         };

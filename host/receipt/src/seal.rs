@@ -41,8 +41,8 @@ fn payload(statement: &Statement) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// The statement of a receipt, once `key` is shown to have sealed it. Strict: the payload must be the canonical JSON of a
-/// receipt, with the subjects that its predicate gives.
+/// The statement of a receipt, once `key` is shown to have sealed it. Strict: the payload must be
+/// the canonical JSON of a receipt, with the subjects that its predicate gives.
 ///
 /// # Errors
 ///

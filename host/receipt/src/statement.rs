@@ -19,7 +19,8 @@ pub struct Statement {
     /// `https://in-toto.io/Statement/v1`.
     #[serde(rename = "_type")]
     pub kind: String,
-    /// The components, the root first; for a run that was refused before its component was known, the journal's head.
+    /// The components, the root first; for a run that was refused before its component was known,
+    /// the journal's head.
     pub subject: Vec<Subject>,
     /// [`PREDICATE_TYPE`].
     #[serde(rename = "predicateType")]
@@ -187,14 +188,17 @@ impl OutcomeRecord {
     }
 }
 
-/// The statement about a finished run: all of its journal's entries as (sequence number, time, event), the hash of the
-/// last one, how many there are, and the digest of the host's previous receipt.
+/// The statement about a finished run: all of its journal's entries as (sequence number, time,
+/// event), the hash of the last one, how many there are, and the digest of the host's previous
+/// receipt.
 ///
-/// A run that was refused before it began has no `RunStarted`; its receipt has the denials, the outcome and the journal.
+/// A run that was refused before it began has no `RunStarted`; its receipt has the denials, the
+/// outcome and the journal.
 ///
 /// # Errors
 ///
-/// [`Error::Incomplete`] when an entry is missing or out of order, or the run has not ended, or is another run.
+/// [`Error::Incomplete`] when an entry is missing or out of order, or the run has not ended, or is
+/// another run.
 pub fn statement_from(
     run: RunId,
     events: &[(u64, Timestamp, Event)],

@@ -1,4 +1,7 @@
-//! Receipts from journals: what is in them, what changes them, and that an independent verifier agrees.
+//! Receipts from journals: what is in them, what changes them, and that an independent verifier
+//! agrees.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -264,7 +267,8 @@ proptest! {
     }
 }
 
-/// Whether Python and its `cryptography` package are there; where tests must not be skipped, their absence fails.
+/// Whether Python and its `cryptography` package are there; where tests must not be skipped, their
+/// absence fails.
 fn python() -> bool {
     let there = Command::new("python3")
         .args(["-c", "import cryptography"])

@@ -1,5 +1,6 @@
-//! Sigstore bundles of version 0.3, signed with a key, byte for byte of the shape that cosign 3 writes and reads.
-//! Certificates are recognised and refused; transparency-log entries and timestamps are let pass and not relied on.
+//! Sigstore bundles of version 0.3, signed with a key, byte for byte of the shape that cosign 3
+//! writes and reads. Certificates are recognised and refused; transparency-log entries and
+//! timestamps are let pass and not relied on.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ pub struct Bundle {
     envelope: Envelope,
 }
 
-/// An in-toto statement, as far as a signature needs it (in-toto attestation framework 1.0, "Statement").
+/// An in-toto statement, as far as a signature needs it (in-toto attestation framework 1.0,
+/// "Statement").
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Statement {
     /// `https://in-toto.io/Statement/v1` in what cosign signs.
@@ -81,8 +83,9 @@ struct Hint {
     hint: String,
 }
 
-/// The annotations that bind a signature to where the artifact is published: `repository` (the path, without the registry,
-/// so that a mirror of the registry verifies) and, where a tag is named, `version`.
+/// The annotations that bind a signature to where the artifact is published: `repository` (the
+/// path, without the registry, so that a mirror of the registry verifies) and, where a tag is
+/// named, `version`.
 #[must_use]
 pub fn annotations_for(reference: &Reference) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::new();
@@ -93,8 +96,8 @@ pub fn annotations_for(reference: &Reference) -> BTreeMap<String, String> {
     annotations
 }
 
-/// Signs a component: the JSON of a bundle about the OCI manifest with that digest, with signed annotations
-/// (see [`annotations_for`]).
+/// Signs a component: the JSON of a bundle about the OCI manifest with that digest, with signed
+/// annotations (see [`annotations_for`]).
 ///
 /// # Errors
 ///
@@ -159,7 +162,8 @@ impl Bundle {
         Ok(Self { hint, envelope: Envelope::from_wire(envelope)? })
     }
 
-    /// The id of the key that the bundle claims, unchecked; none when the hint is not in cosign's form.
+    /// The id of the key that the bundle claims, unchecked; none when the hint is not in cosign's
+    /// form.
     #[must_use]
     pub fn claimed_key(&self) -> Option<Digest> {
         let raw = STANDARD.decode(&self.hint).ok()?;

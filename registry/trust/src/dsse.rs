@@ -1,5 +1,5 @@
-//! DSSE envelopes (secure-systems-lab/dsse, protocol 1.0): what is signed is the payload's type and bytes, never JSON.
-//! Says nothing about what a payload means.
+//! DSSE envelopes (secure-systems-lab/dsse, protocol 1.0): what is signed is the payload's type and
+//! bytes, never JSON. Says nothing about what a payload means.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -55,7 +55,8 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Envelope {
-    /// Signs a payload. `name_key` writes the key's id into the envelope; cosign's bundles leave it out.
+    /// Signs a payload. `name_key` writes the key's id into the envelope; cosign's bundles leave it
+    /// out.
     ///
     /// # Errors
     ///
@@ -137,7 +138,8 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] when the payload is of another type, [`Error::BadSignature`] when no signature is by `key`.
+    /// [`Error::Malformed`] when the payload is of another type, [`Error::BadSignature`] when no
+    /// signature is by `key`.
     pub fn verify(&self, payload_type: &str, key: &PublicKey) -> Result<&[u8], Error> {
         if self.payload_type != payload_type {
             return Err(Error::malformed("the payload is not of the type that is expected"));

@@ -1,4 +1,5 @@
-//! What can go wrong with keys, signatures and the trust policy, with stable codes. Never holds secrets.
+//! What can go wrong with keys, signatures and the trust policy, with stable codes. Never holds
+//! secrets.
 
 use longshore_reference::Digest;
 
@@ -84,7 +85,8 @@ pub enum Error {
     },
     /// A signature by the right key for this artifact, without another annotation that is required.
     #[error(
-        "the signature by `{requirement}` says {found} for the annotation `{annotation}`, not `{expected}`"
+        "the signature by `{requirement}` says {found} for the annotation `{annotation}`, \
+         not `{expected}`"
     )]
     OtherAnnotation {
         /// The name of the requirement.
@@ -222,9 +224,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::KeyPassword => {
-                "an unencrypted-looking cosign key has an empty password; try that"
-            }
+            Self::KeyPassword => "a key made without a password has the empty one",
             Self::Unsigned { .. } => {
                 "sign it with `longshore sign`, or ask the publisher for a signed release"
             }
@@ -235,7 +235,8 @@ impl Error {
                 "the signature belongs to another artifact: do not run this"
             }
             Self::OtherRepository { .. } => {
-                "it was copied from elsewhere: fetch it from where it was signed for, or sign it here"
+                "it was copied from elsewhere: fetch it from where it was signed for, or \
+                 sign it here"
             }
             Self::OtherVersion { .. } => {
                 "ask for the version that was signed; a moving tag such as `latest` needs a \

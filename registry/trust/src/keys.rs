@@ -1,4 +1,5 @@
-//! P-256 keys: made, read and written as PEM; signing and verifying of raw messages. Never prints private material.
+//! P-256 keys: made, read and written as PEM; signing and verifying of raw messages. Never prints
+//! private material.
 
 mod encrypted;
 mod pem;
@@ -19,7 +20,9 @@ use crate::Error;
 
 /// A P-256 private key, ready to sign: `ring` does the arithmetic.
 ///
-/// Signatures are ASN.1 ECDSA over SHA-256 with either S, as cosign writes and accepts them.
+/// Signatures are ASN.1 ECDSA over SHA-256 with either S, as cosign writes and accepts them. The
+/// encoded forms are wiped from memory when they are dropped; `ring` does not promise that of its
+/// own prepared copy.
 pub struct PrivateKey {
     secret: p256::SecretKey,
     pair: EcdsaKeyPair,
@@ -37,7 +40,8 @@ pub struct PublicKey {
 }
 
 impl PrivateKey {
-    /// The key that 32 bytes of entropy give: same bytes, same key. The bytes must be secret and random.
+    /// The key that 32 bytes of entropy give: same bytes, same key. The bytes must be secret and
+    /// random.
     ///
     /// # Errors
     ///
@@ -45,7 +49,9 @@ impl PrivateKey {
     pub fn generate(entropy: &[u8; 32]) -> Result<Self, Error> {
         for attempt in 0_u8..8 {
             // Hashed, so that a rejected candidate (one in 2^32) has a successor.
-            let mut seed = Zeroizing::new(b"longshore p256 key\0".to_vec());
+            // Of the full size from the start, so that growing leaves no copy behind.
+            let mut seed = Zeroizing::new(Vec::with_capacity(64));
+            seed.extend_from_slice(b"longshore p256 key\0");
             seed.push(attempt);
             seed.extend_from_slice(entropy);
             let candidate = Zeroizing::new(*Digest::of(&seed).as_bytes());
@@ -56,8 +62,9 @@ impl PrivateKey {
         Err(Error::Signing)
     }
 
-    /// Reads a PEM file: PKCS #8 (`PRIVATE KEY`), or cosign's encrypted format (`ENCRYPTED SIGSTORE PRIVATE KEY`,
-    /// `ENCRYPTED COSIGN PRIVATE KEY`), for which `password` is used; it may be empty.
+    /// Reads a PEM file: PKCS #8 (`PRIVATE KEY`), or cosign's encrypted format (`ENCRYPTED SIGSTORE
+    /// PRIVATE KEY`, `ENCRYPTED COSIGN PRIVATE KEY`), for which `password` is used; it may be
+    /// empty.
     ///
     /// # Errors
     ///
@@ -110,8 +117,8 @@ impl PrivateKey {
         Ok(pem::write("PRIVATE KEY", &self.pkcs8()?))
     }
 
-    /// The key in cosign's encrypted format: scrypt (N=65536, r=8, p=1) and NaCl's secretbox. `entropy` is a fresh salt
-    /// (32 bytes) and nonce (24 bytes).
+    /// The key in cosign's encrypted format: scrypt (N=65536, r=8, p=1) and NaCl's secretbox.
+    /// `entropy` is a fresh salt (32 bytes) and nonce (24 bytes).
     ///
     /// # Errors
     ///

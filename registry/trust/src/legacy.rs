@@ -1,5 +1,6 @@
-//! Legacy cosign signatures: a simple-signing payload (containers/image, "container signature format") with the signature
-//! beside it. Read only; used only where a requirement of the policy says so.
+//! Legacy cosign signatures: a simple-signing payload (containers/image, "container signature
+//! format") with the signature beside it. Read only; used only where a requirement of the policy
+//! says so.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +47,8 @@ struct Image {
 
 /// What a legacy signature by `key` says: the digest and the annotations.
 ///
-/// Where the payload has no `repository` annotation, the signed `docker-reference` stands in for it, without its registry;
-/// where both are there and disagree, it is malformed.
+/// Where the payload has no `repository` annotation, the signed `docker-reference` stands in for
+/// it, without its registry; where both are there and disagree, it is malformed.
 pub(crate) fn verify(
     payload: &[u8],
     signature: &str,

@@ -1,10 +1,12 @@
-//! Who vouches for a component: keys, signatures, the trust policy, and the one place where [`Verified`] is made.
+//! Who vouches for a component: keys, signatures, the trust policy, and the one place where
+//! [`Verified`] is made.
 //!
-//! No network and no clock: signatures arrive with what was fetched, and the time is passed in. Reads disk only in
-//! [`TrustPolicy::load`], for the policy and the public keys that it names.
+//! No network and no clock: signatures arrive with what was fetched, and the time is passed in.
+//! Reads disk only in [`TrustPolicy::load`], for the policy and the public keys that it names.
 //!
-//! Signatures are what cosign 3 writes with a key: ECDSA over P-256 and SHA-256, in a DSSE envelope, in a Sigstore bundle
-//! of version 0.3. Keyless signatures (certificates) are refused, and say so.
+//! Signatures are what cosign 3 writes with a key: ECDSA over P-256 and SHA-256, in a DSSE
+//! envelope, in a Sigstore bundle of version 0.3. Keyless signatures (certificates) are refused,
+//! and say so.
 //!
 //! [`Verified`] cannot be made outside this crate:
 //!

@@ -1,5 +1,5 @@
-//! The trust policy: who may vouch for which repositories. Deny by default; the most specific scope decides alone, and all
-//! of its requirements must hold.
+//! The trust policy: who may vouch for which repositories. Deny by default; the most specific scope
+//! decides alone, and all of its requirements must hold.
 //!
 //! ```json
 //! {"version": 1,
@@ -10,22 +10,24 @@
 //!  "local": [{"type": "insecureAcceptAnything"}]}
 //! ```
 //!
-//! - A scope is a registry, or a registry and the leading components of a repository's path; `a/b` covers `a/b` and `a/b/c`,
-//!   never `a/bc`.
-//! - `reject` refuses, `insecureAcceptAnything` lets pass unsigned, `sigstore` asks for a signature by `key`: `{"path": …}`
-//!   (relative to the policy's folder) or `{"data": …}` (inline PEM). A key file may hold several keys, any of which will
-//!   do: that is how keys are rotated.
-//! - `requireAnnotations` are the signed annotations that must be there. Values: `$repository` is the path that was fetched
-//!   from, without the registry, so that mirrors verify; `$registry` is the registry; `$tag` (or `$version`) is the tag
-//!   that was asked for, and any value when only a digest was asked for, for then nothing newer could have been meant.
-//!   Other values are literal. When left out it is `{"repository": "$repository", "version": "$tag"}`; only an explicit
-//!   `{}` binds nothing.
+//! - A scope is a registry, or a registry and the leading components of a repository's path; `a/b`
+//!   covers `a/b` and `a/b/c`, never `a/bc`.
+//! - `reject` refuses, `insecureAcceptAnything` lets pass unsigned, `sigstore` asks for a signature
+//!   by `key`: `{"path": …}` (relative to the policy's folder) or `{"data": …}` (inline PEM). A key
+//!   file may hold several keys, any of which will do: that is how keys are rotated.
+//! - `requireAnnotations` are the signed annotations that must be there. Values: `$repository` is
+//!   the path that was fetched from, without the registry, so that mirrors verify; `$registry` is
+//!   the registry; `$tag` (or `$version`) is the tag that was asked for, and any value when only a
+//!   digest was asked for, for then nothing newer could have been meant. Other values are literal.
+//!   When left out it is `{"repository": "$repository", "version": "$tag"}`; only an explicit `{}`
+//!   binds nothing.
 //! - `predicateType` is cosign's `https://sigstore.dev/cosign/sign/v1` unless stated.
 //! - `legacy: true` also takes cosign's older `.sig` signatures; without it they do not count.
-//! - `trustedUntil`, a date such as `2027-12-31`, ends the trust in the key with the end of that day, UTC.
-//! - `local` is for files that the operator names on the command line. Naming a file is an act of trust, so the default is
-//!   to accept them (with the signer `local`); `[{"type": "reject"}]` forbids them. Files carry no signatures, hence no
-//!   `sigstore` here.
+//! - `trustedUntil`, a date such as `2027-12-31`, ends the trust in the key with the end of that
+//!   day, UTC.
+//! - `local` is for files that the operator names on the command line. Naming a file is an act of
+//!   trust, so the default is to accept them (with the signer `local`); `[{"type": "reject"}]`
+//!   forbids them. Files carry no signatures, hence no `sigstore` here.
 
 mod date;
 mod parse;
@@ -152,7 +154,8 @@ impl Requirement {
 }
 
 impl Default for TrustPolicy {
-    /// What is in force without a policy file: everything from registries is rejected, files that the operator names pass.
+    /// What is in force without a policy file: everything from registries is rejected, files that
+    /// the operator names pass.
     fn default() -> Self {
         Self::new(vec![Requirement::Reject], BTreeMap::new(), true)
     }
@@ -176,8 +179,8 @@ impl TrustPolicy {
         Self { default, scopes, accept_local, digest }
     }
 
-    /// A policy that asks everything from any registry for a signature by `key`, bound to repository and version: for
-    /// `--key` on a command line.
+    /// A policy that asks everything from any registry for a signature by `key`, bound to
+    /// repository and version: for `--key` on a command line.
     #[must_use]
     pub fn for_key(name: &str, key: PublicKey) -> Self {
         let requirement = Requirement::Sigstore(SigstoreRequirement::new(name, vec![key]));
@@ -194,8 +197,8 @@ impl TrustPolicy {
     ///
     /// # Errors
     ///
-    /// [`Error::PolicySyntax`] with line and column, [`Error::PolicyContent`] with a path, [`Error::PolicyFile`],
-    /// [`Error::KeyFormat`] through the `PolicyContent` of its key.
+    /// [`Error::PolicySyntax`] with line and column, [`Error::PolicyContent`] with a path,
+    /// [`Error::PolicyFile`], [`Error::KeyFormat`] through the `PolicyContent` of its key.
     pub fn parse(
         text: &str,
         read_key: impl FnMut(&str) -> std::io::Result<String>,
@@ -228,7 +231,8 @@ impl TrustPolicy {
         self.accept_local
     }
 
-    /// The requirements for a reference, with the scope that decided; no scope when it was the default.
+    /// The requirements for a reference, with the scope that decided; no scope when it was the
+    /// default.
     #[must_use]
     pub fn requirements(&self, reference: &Reference) -> (Option<&str>, &[Requirement]) {
         let name = reference.repository().to_string();

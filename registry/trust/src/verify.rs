@@ -63,7 +63,8 @@ impl Verified {
 }
 
 impl TrustPolicy {
-    /// Decides whether what was fetched may run. `now_unix_s` is the time in seconds since the Unix epoch.
+    /// Decides whether what was fetched may run. `now_unix_s` is the time in seconds since the Unix
+    /// epoch.
     ///
     /// # Errors
     ///
@@ -191,7 +192,8 @@ impl SigstoreRequirement {
                     self.check_annotations(&subject.annotations, reference)
                 })
             }
-            // Not counted, and so not blamed either: the artifact is unsigned as far as this requirement goes.
+            // Not counted, and so not blamed either: the artifact is unsigned as far as this
+            // requirement goes.
             Candidate::Legacy { .. } if !self.legacy => {
                 Err(Error::Unsigned { artifact: String::new() })
             }
@@ -263,7 +265,8 @@ impl SigstoreRequirement {
             let said = annotations.get(name).and_then(Value::as_str);
             let holds = match (said, expected) {
                 (Some(said), Some(expected)) => said == expected,
-                // Asked for by digest alone: the signature must still carry a version, whichever it is.
+                // Asked for by digest alone: the signature must still carry a version, whichever it
+                // is.
                 (Some(_), None) => true,
                 (None, _) => false,
             };

@@ -1,5 +1,7 @@
 //! Keys, with files that the real cosign 3.1.1 wrote.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use longshore_trust::{PrivateKey, PublicKey};
 
 fn fixture(name: &str) -> String {

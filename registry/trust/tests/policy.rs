@@ -1,5 +1,7 @@
 //! The judgement, with signatures of our own and of the real cosign 3.1.1.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use longshore_reference::{Candidate, Descriptor, Digest, Fetched, Reference, Resolved, media};

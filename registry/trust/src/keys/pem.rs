@@ -1,4 +1,5 @@
-//! PEM armour (RFC 7468, lax on line lengths): labels that key libraries do not know, such as cosign's.
+//! PEM armour (RFC 7468, lax on line lengths): labels that key libraries do not know, such as
+//! cosign's.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,7 @@
 //! Calendar days as a policy writes them.
 
-/// The first second after the day `YYYY-MM-DD`, UTC, since the Unix epoch; `None` for what is not a day from 1970 on.
+/// The first second after the day `YYYY-MM-DD`, UTC, since the Unix epoch; `None` for what is not a
+/// day from 1970 on.
 pub(super) fn end_of_day(text: &str) -> Option<u64> {
     let digits = |range: std::ops::Range<usize>| {
         let part = text.get(range)?;
