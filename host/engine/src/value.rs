@@ -168,7 +168,8 @@ impl Signature {
     /// As for [`Self::encode_params`].
     pub fn encode_outcome(&self, result: &[Val], limit: usize) -> Result<Returned, Error> {
         let mut out = String::new();
-        let (Some(Plan::Result(arms)), Some(Val::Result(value))) = (&self.result, self.only(result)?)
+        let (Some(Plan::Result(arms)), Some(Val::Result(value))) =
+            (&self.result, self.only(result)?)
         else {
             return self.encode(result, limit, &mut out).map(|()| Returned::Ok(out));
         };
@@ -212,10 +213,9 @@ impl Signature {
             schema::document(format!("{what} of {}", self.name), schema::maybe(plan, Way::Out))
         };
         match &self.result {
-            Some(Plan::Result(arms)) => (
-                of("Result", arms.0.as_ref()),
-                Some(of("Failure", arms.1.as_ref())),
-            ),
+            Some(Plan::Result(arms)) => {
+                (of("Result", arms.0.as_ref()), Some(of("Failure", arms.1.as_ref())))
+            }
             plan => (of("Result", plan.as_ref()), None),
         }
     }

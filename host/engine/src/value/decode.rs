@@ -188,11 +188,12 @@ fn integer(cursor: &mut Cursor<'_>, int: Int) -> Read<Val> {
     if !is_whole {
         return form(at, int.name(), "write a whole number without fraction or exponent");
     }
-    let (negative, digits) = text.strip_prefix('-').map_or((false, &*text), |digits| (true, digits));
+    let (negative, digits) =
+        text.strip_prefix('-').map_or((false, &*text), |digits| (true, digits));
     let limit = if negative { int.lowest() } else { int.highest() };
-    let magnitude = digits.bytes().try_fold(0u64, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    });
+    let magnitude = digits
+        .bytes()
+        .try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     match magnitude {
         Some(magnitude) if magnitude <= limit => Ok(whole_number(int, negative, magnitude)),
         _ => {
@@ -474,7 +475,11 @@ fn variant(cursor: &mut Cursor<'_>, plan: &Plan, cases: &Cases) -> Read<Val> {
     let at = cursor.at;
     let has_payload = cursor.take(b'{');
     if has_payload && cursor.peek() != b'"' {
-        return form(cursor.at, plan, "write a payload as an object with the case as its one field");
+        return form(
+            cursor.at,
+            plan,
+            "write a payload as an object with the case as its one field",
+        );
     }
     let index = name(cursor, &cases.names, WHAT)?;
     let case = cases.names.get(index);
@@ -559,8 +564,7 @@ fn map(cursor: &mut Cursor<'_>, plan: &Plan, of: &(Plan, Plan)) -> Read<Val> {
             return Err(Snag::new(at, Problem::Duplicate { name: quote(&key) }));
         }
         cursor.expect(b':', "expected `:` after a key")?;
-        let one = value(cursor, value_plan)
-            .map_err(|snag| snag.under(Step::Key(quote(&key))))?;
+        let one = value(cursor, value_plan).map_err(|snag| snag.under(Step::Key(quote(&key))))?;
         entries.push((Val::String(key.into_owned()), one));
         more = cursor.goes_on(b'}', "expected `,` or `}`")?;
     }

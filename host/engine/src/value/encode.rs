@@ -65,7 +65,9 @@ impl<'o> Writer<'o> {
                 self.out.push_str("null");
                 Ok(())
             }
-            (Some(plan), None) => Err(Stop::Mismatch(Box::new((brief(plan, TYPE_TEXT), "nothing")))),
+            (Some(plan), None) => {
+                Err(Stop::Mismatch(Box::new((brief(plan, TYPE_TEXT), "nothing"))))
+            }
             (None, Some(value)) => Err(Stop::Mismatch(Box::new(("nothing".into(), kind(value))))),
         }
     }

@@ -164,7 +164,8 @@ impl Names {
         if self.sorted.is_empty() {
             return self.names.iter().position(|known| **known == *name);
         }
-        let found = self.sorted.binary_search_by(|at| (*self.names[*at as usize]).cmp(name)).ok()?;
+        let found =
+            self.sorted.binary_search_by(|at| (*self.names[*at as usize]).cmp(name)).ok()?;
         Some(self.sorted[found] as usize)
     }
 }
@@ -283,10 +284,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse(&self, ty: &'static str) -> Error {
-        Error::Refused {
-            function: self.function.to_owned(),
-            place: self.place.join(" › "),
-            ty,
-        }
+        Error::Refused { function: self.function.to_owned(), place: self.place.join(" › "), ty }
     }
 }

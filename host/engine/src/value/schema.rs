@@ -65,7 +65,8 @@ pub(super) fn schema(plan: &Plan, way: Way) -> Value {
     match plan {
         Plan::Bool => json!({"type": "boolean"}),
         Plan::Int(int) => {
-            let low = i128::from(int.lowest()).checked_neg().and_then(|low| i64::try_from(low).ok());
+            let low =
+                i128::from(int.lowest()).checked_neg().and_then(|low| i64::try_from(low).ok());
             let number = json!({"type": "integer", "minimum": low, "maximum": int.highest()});
             if way == Way::Out || !int.is_wide() {
                 return number;
