@@ -263,9 +263,9 @@ async fn enter(
     let mut store = engine.store(host, scene);
     let work = async {
         let instance = ready.pre().instantiate_async(&mut store).await?;
-        let callee = instance.get_func(&mut store, function.index()).ok_or_else(|| {
-            wasmtime::Error::msg("the export is gone after instantiation")
-        })?;
+        let callee = instance
+            .get_func(&mut store, function.index())
+            .ok_or_else(|| wasmtime::Error::msg("the export is gone after instantiation"))?;
         let mut results = vec![Val::Bool(false); function.results()];
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)

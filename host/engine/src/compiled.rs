@@ -175,7 +175,11 @@ impl Compiled {
         if let Some(pre) = self.pre.get() {
             return Ok(pre.clone());
         }
-        let pre = self.flavor.linker().instantiate_pre(&self.component).map_err(|e| self.unlinkable(&e))?;
+        let pre = self
+            .flavor
+            .linker()
+            .instantiate_pre(&self.component)
+            .map_err(|e| self.unlinkable(&e))?;
         Ok(self.pre.get_or_init(|| pre).clone())
     }
 

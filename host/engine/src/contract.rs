@@ -28,7 +28,7 @@ use action::longshore::action::{attempt, log, progress, settings as setting_word
 use workflow::longshore::workflow::{dynamic, run};
 
 /// A span that a guest opened.
-pub struct Span {
+pub(crate) struct Span {
     name: String,
     number: u32,
 }
@@ -206,16 +206,15 @@ async fn call_by_name(
         code: code.to_owned(),
         message,
     };
-    let ready = links.get(interface).ok_or_else(|| {
-        error("unknown-function", format!("no dependency serves `{interface}`"))
-    })?;
+    let ready = links
+        .get(interface)
+        .ok_or_else(|| error("unknown-function", format!("no dependency serves `{interface}`")))?;
     let path = format!("{interface}#{function}");
     let function = ready
         .compiled()
         .function(Some(&path))
         .map_err(|e| error("unknown-function", e.to_string()))?;
-    let arguments =
-        function.arguments(arguments).map_err(|e| error("bad-input", e.to_string()))?;
+    let arguments = function.arguments(arguments).map_err(|e| error("bad-input", e.to_string()))?;
     match ready.serve(scene, function, &arguments.values).await {
         Ok((_, Outcome::Ok(value))) => Ok(value.as_str().to_owned()),
         Ok((_, Outcome::Failed(value))) => Err(failed(&value)),

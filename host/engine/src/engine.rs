@@ -260,7 +260,7 @@ fn configure(allocation: Allocation, concurrency: bool) -> Config {
         .wasm_component_model(true)
         .wasm_component_model_async(concurrency)
         .concurrency_support(concurrency)
-        .wasm_backtrace(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64))
         .epoch_interruption(true)
         .memory_init_cow(true)
         .relaxed_simd_deterministic(true)

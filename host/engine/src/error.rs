@@ -181,9 +181,7 @@ impl Error {
                 "build the workflow against the WIT of the version that its lockfile names"
                     .to_owned(),
             ),
-            Self::Directory { .. } => {
-                Some("create the directory, or grant another one".to_owned())
-            }
+            Self::Directory { .. } => Some("create the directory, or grant another one".to_owned()),
             _ => None,
         }
     }

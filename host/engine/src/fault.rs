@@ -91,7 +91,8 @@ fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
     let limits = scene.grant.limits();
     if text.contains("fuel allocated for hostcalls") {
         let limit = limits.host_call_bytes;
-        let message = format!("the call would have gone past its limit `host-call-bytes` of {limit}");
+        let message =
+            format!("the call would have gone past its limit `host-call-bytes` of {limit}");
         return Fault::limit(FaultKind::OutputSize, LimitName::HostCallBytes, message);
     }
     if text.contains("instance count too high") {

@@ -16,7 +16,7 @@ use crate::call::{self, RunContext, Scene, Stdio};
 use crate::compiled::{Arguments, Compiled, Function};
 use crate::fault::Raised;
 use crate::host::Host;
-use crate::value::Returned;
+use crate::value::{Returned, Signature};
 use crate::{Engine, Error};
 
 /// The components behind a workflow's imports, by the interface they serve.
@@ -156,7 +156,8 @@ impl Ready {
         let depth = parent.depth + 1;
         let deepest = parent.grant.limits().call_depth;
         if u64::from(depth) > deepest {
-            let message = format!("calls are nested deeper than the limit `call-depth` of {deepest}");
+            let message =
+                format!("calls are nested deeper than the limit `call-depth` of {deepest}");
             return Err(Fault::limit(FaultKind::Budget, LimitName::CallDepth, message));
         }
         if !parent.count(LimitName::Calls, 1) {
@@ -169,17 +170,13 @@ impl Ready {
         // A callee never outlives its caller.
         scene.deadline = scene.deadline.min(parent.deadline);
         let scene = Arc::new(scene);
-        let mut json = Vec::new();
-        function
-            .signature()
-            .and_then(|signature| Ok(signature.encode_params(params, &mut json)?))
-            .map_err(|error| Fault::new(FaultKind::Host, error.to_string()))?;
+        let json = written(function, params, parent.grant.limits().input_bytes)?;
         scene.record(Event::CallStarted(CallStarted {
             call: id,
             parent: Some(parent.id),
             component: self.compiled.digest(),
             function: function.path().to_owned(),
-            input: Digest::of(&json),
+            input: Digest::of(json.as_bytes()),
             input_bytes: json.len() as u64,
             attempt: scene.attempt,
         }));
@@ -217,29 +214,41 @@ fn outcome(function: &Function, values: &[Val], most: u64) -> Outcome {
             _ => Outcome::Ok(Json::null()),
         };
     }
-    let host = |error: &dyn std::fmt::Display| {
-        Outcome::Fault(Fault::new(FaultKind::Host, error.to_string()))
+    let returned = function
+        .signature()
+        .and_then(|signature| Ok(signature.encode_outcome(values, in_memory(most))?))
+        .map_err(|error| unwritable(&error, FaultKind::OutputSize, LimitName::OutputBytes, most));
+    let parse = |text: String| {
+        Json::parse(text).map_err(|error| Fault::new(FaultKind::Host, error.to_string()))
     };
-    let mut json = Vec::with_capacity(256);
-    let returned = match function.signature() {
-        Ok(signature) => signature.encode_outcome(values, &mut json),
-        Err(error) => return host(&error),
-    };
-    if json.len() as u64 > most {
-        let message = format!("the output is {} bytes long; the limit is {most}", json.len());
-        return Outcome::Fault(Fault::limit(
-            FaultKind::OutputSize,
-            LimitName::OutputBytes,
-            message,
-        ));
-    }
-    let text = String::from_utf8(json).map_err(|e| e.to_string());
-    let value = text.and_then(|text| Json::parse(text).map_err(|e| e.to_string()));
-    match (returned, value) {
-        (Ok(Returned::Ok), Ok(value)) => Outcome::Ok(value),
-        (Ok(Returned::Failed), Ok(value)) => Outcome::Failed(value),
-        (Err(error), _) => host(&error),
-        (_, Err(error)) => host(&error),
+    let outcome = returned.and_then(|returned| match returned {
+        Returned::Ok(text) => parse(text).map(Outcome::Ok),
+        Returned::Failed(text) => parse(text).map(Outcome::Failed),
+    });
+    outcome.unwrap_or_else(Outcome::Fault)
+}
+
+/// The arguments of a call between components as JSON, for their digest.
+fn written(function: &Function, params: &[Val], most: u64) -> Result<String, Fault> {
+    let mut json = String::new();
+    function
+        .signature()
+        .and_then(|s| Ok(s.encode_params(params, in_memory(most), &mut json)?))
+        .map_err(|error| unwritable(&error, FaultKind::InputSize, LimitName::InputBytes, most))?;
+    Ok(json)
+}
+
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn unwritable(error: &Error, kind: FaultKind, limit: LimitName, most: u64) -> Fault {
+    match error {
+        Error::Type(crate::value::Error::OutputTooLarge { .. }) => {
+            let message = format!("the call would have gone past its limit `{limit}` of {most}");
+            Fault::limit(kind, limit, message)
+        }
+        other => Fault::new(FaultKind::Host, other.to_string()),
     }
 }
 
@@ -251,7 +260,8 @@ fn with_links(compiled: &Compiled, links: &Links) -> Result<Linker<Host>, Error>
         if !compiled.unmet().iter().any(|unmet| unmet == name) {
             continue;
         }
-        let (Some(ready), ComponentItem::ComponentInstance(instance)) = (links.get(name), import.ty)
+        let (Some(ready), ComponentItem::ComponentInstance(instance)) =
+            (links.get(name), import.ty)
         else {
             return Err(Error::UnknownImports {
                 name: compiled.name().to_owned(),
@@ -290,8 +300,8 @@ fn bind(
                 importer: compiled.name().to_owned(),
                 exporter: ready.compiled().name().to_owned(),
                 function: path,
-                wanted: crate::value::describe(&wanted),
-                found: crate::value::describe(function.ty()),
+                wanted: described(&wanted),
+                found: described(function.ty()),
             });
         }
         function.signature()?;
@@ -374,4 +384,9 @@ fn as_failure(fault: &Fault) -> Val {
         ("message".to_owned(), Val::String(fault.message.clone())),
         ("retry-after-ms".to_owned(), Val::Option(None)),
     ])
+}
+
+/// The type in WIT, for messages.
+fn described(function: &ComponentFunc) -> String {
+    Signature::of("", function).map_or_else(|error| error.to_string(), |s| s.to_string())
 }

@@ -1,9 +1,7 @@
 //! What the bytes say before anything is compiled: is it a component, which manifest does it carry, does it need the
 //! component model's async. Walks section headers; skips code.
 
-use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentType, Encoding, Parser, Payload,
-};
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentType, Encoding, Parser, Payload};
 
 use crate::Error;
 

@@ -29,7 +29,13 @@ fn registry() -> Source {
 
 fn root(imports: &[&str], manifest: Option<Manifest>) -> Needs {
     let imports = imports.iter().map(ToString::to_string).collect();
-    Needs { component: Digest::of(b"component"), source: registry(), role: Role::Root, imports, manifest }
+    Needs {
+        component: Digest::of(b"component"),
+        source: registry(),
+        role: Role::Root,
+        imports,
+        manifest,
+    }
 }
 
 fn dependency(imports: &[&str], manifest: Option<Manifest>) -> Needs {

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use longshore_trust::keys::PrivateKey;
+use longshore_trust::PrivateKey;
 
 use crate::Error;
 

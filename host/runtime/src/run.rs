@@ -139,7 +139,8 @@ impl Host {
         let work = async move {
             let cx = RunContext::new(run.clone());
             let outcome = prepared.ready.call(&cx, &function, &arguments, &request.stdio).await;
-            let closed = run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
+            let closed =
+                run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
             self.seal(closed, outcome, cx.usage()).await
         };
         Ok((handle, work))

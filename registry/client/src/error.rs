@@ -391,6 +391,12 @@ impl Error {
         }
     }
 
+    /// Whether this host's own disk failed, rather than a registry.
+    #[must_use]
+    pub const fn is_host(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::Cache { .. })
+    }
+
     /// What to do about it, one sentence.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -14,12 +14,14 @@ pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant) -> Result<(), E
             Access::ReadOnly => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,
         };
-        builder.preopened_dir(dir.host(), dir.guest(), perms).map_err(|error| Error::Directory {
-            host: dir.host().display().to_string(),
-            guest: dir.guest().to_owned(),
-            source: error
-                .downcast::<std::io::Error>()
-                .unwrap_or_else(|error| std::io::Error::other(error.to_string())),
+        builder.preopened_dir(dir.host(), dir.guest(), perms).map_err(|error| {
+            Error::Directory {
+                host: dir.host().display().to_string(),
+                guest: dir.guest().to_owned(),
+                source: error
+                    .downcast::<std::io::Error>()
+                    .unwrap_or_else(|error| std::io::Error::other(error.to_string())),
+            }
         })?;
     }
     Ok(())

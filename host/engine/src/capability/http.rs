@@ -132,11 +132,8 @@ impl WasiHttpHooks for Egress {
         _sent: IoDriver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let counted = self.scene.count(LimitName::HttpRequests, 1);
-        let target = if counted {
-            self.target(request.uri())
-        } else {
-            Err(Error::ConnectionLimitReached)
-        };
+        let target =
+            if counted { self.target(request.uri()) } else { Err(Error::ConnectionLimitReached) };
         let scene = Arc::clone(&self.scene);
         Box::new(async move {
             let target = target?;
@@ -169,12 +166,7 @@ impl WasiHttpHooks for Egress {
 
 /// Journals the intent. A request that may change something is on disk before it is sent; one that only reads is not worth
 /// a wait.
-async fn begin(
-    scene: &Scene,
-    target: &Target,
-    method: &Method,
-    path: &str,
-) -> Result<u32, Error> {
+async fn begin(scene: &Scene, target: &Target, method: &Method, path: &str) -> Result<u32, Error> {
     let effect = scene.next_effect();
     let scheme = if target.https { "https" } else { "http" };
     let url = format!("{scheme}://{}:{}{path}", target.host, target.port);
@@ -227,7 +219,8 @@ mod tests {
 
     #[test]
     fn only_the_plain_spelling_of_a_host_is_taken() {
-        let plain = |text: &str| spelling(&text.parse().unwrap(), true).map(|(h, p)| format!("{h} {p}"));
+        let plain =
+            |text: &str| spelling(&text.parse().unwrap(), true).map(|(h, p)| format!("{h} {p}"));
         assert_eq!(plain("Example.COM"), Some("example.com 443".into()));
         assert_eq!(plain("127.0.0.1:8080"), Some("127.0.0.1 8080".into()));
         assert_eq!(plain("[0:0:0:0:0:0:0:1]:8"), Some("[::1] 8".into()));

@@ -58,8 +58,9 @@ async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Error> {
 async fn secure(target: &Target, tcp: TcpStream) -> Result<Box<dyn Stream>, Error> {
     let name = match address::literal(&target.host) {
         Some(ip) => ServerName::IpAddress(ip.into()),
-        None => ServerName::try_from(target.host.clone())
-            .map_err(|_| Error::HttpRequestUriInvalid)?,
+        None => {
+            ServerName::try_from(target.host.clone()).map_err(|_| Error::HttpRequestUriInvalid)?
+        }
     };
     let connector = tokio_rustls::TlsConnector::from(tls_config()?);
     let stream = connector.connect(name, tcp).await.map_err(Error::Tls)?;
@@ -71,8 +72,7 @@ fn tls_config() -> Result<Arc<rustls::ClientConfig>, Error> {
     static CONFIG: OnceLock<Option<Arc<rustls::ClientConfig>>> = OnceLock::new();
     CONFIG
         .get_or_init(|| {
-            let roots =
-                rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let mut config = rustls::ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
