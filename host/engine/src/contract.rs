@@ -28,7 +28,8 @@ use action::longshore::action::{attempt, log, progress, settings as setting_word
 use workflow::longshore::workflow::{dynamic, run};
 
 /// A span that a guest opened.
-pub(crate) struct Span {
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Span {
     name: String,
     number: u32,
 }
