@@ -391,9 +391,7 @@ fn innermost(error: &reqwest::Error) -> (BoxError, Cause) {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = cause.to_string();
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let is_tls = cause.is::<rustls::Error>() || inner.is_some_and(|i| i.is::<rustls::Error>());
-        if is_tls {
+        if is_tls(cause) {
             kind = Cause::Tls;
         } else if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             kind = Cause::Parse;
@@ -401,6 +399,12 @@ fn innermost(error: &reqwest::Error) -> (BoxError, Cause) {
         next = cause.source();
     }
     (text.into(), kind)
+}
+
+/// Whether `cause` is TLS's. Causes inside I/O errors do not show up as sources, at any depth.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
 }
 
 /// What the registry says is wrong (distribution spec 1.1, "Error codes"): one printable line of at most 200 characters.

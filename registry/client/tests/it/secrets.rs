@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use longshore_client::{ClientConfig, Error, Registry};
 
@@ -84,30 +85,36 @@ async fn credentials_come_from_helpers_found_on_the_path_that_was_passed() {
 #[tokio::test]
 async fn a_token_is_asked_for_with_the_least_scope_and_renewed_when_it_ran_out() {
     let dir = tempfile::tempdir().unwrap();
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let (issued, used) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let server = Server::start(move |request| {
         if request.target.starts_with("/token") {
-            let turn = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let turn = issued.fetch_add(1, Ordering::SeqCst);
             return Answer::ok(format!("{{\"token\":\"t{turn}\"}}").as_bytes());
         }
-        let turn = count.load(std::sync::atomic::Ordering::SeqCst);
-        let challenge = format!(
-            "Bearer realm=\"http://{}/token\",service=\"s\"",
-            request.header("host").unwrap()
-        );
-        // The first token holds for one request only.
-        let wanted = if turn == 1 { "Bearer t0" } else { "Bearer t1" };
-        asks(&challenge, request, wanted)
+        let host = request.header("host").unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+        // Each token holds for one use.
+        let wanted = format!("Bearer t{}", used.load(Ordering::SeqCst));
+        if request.header("authorization") == Some(wanted.as_str()) {
+            used.fetch_add(1, Ordering::SeqCst);
+        }
+        asks(&challenge, request, &wanted)
     })
     .await;
     let registry = Registry::new(with_docker(dir.path(), &inline(&server)));
+    registry.resolve(&reference(&server)).await.unwrap();
     registry.resolve(&reference(&server)).await.unwrap();
     let log = server.log();
     let asked = log.iter().find(|request| request.target.starts_with("/token")).unwrap();
     assert!(asked.target.contains("scope=repository%3Ax%3Apull&"), "{}", asked.target);
     assert!(asked.target.contains("service=s"));
     assert_eq!(asked.header("authorization"), Some(format!("Basic {BASIC}").as_str()));
-    assert_eq!(log.last().unwrap().header("authorization"), Some("Bearer t0"));
+    let sent: Vec<_> = log
+        .iter()
+        .filter(|request| request.target.starts_with("/v2/"))
+        .map(|request| request.header("authorization"))
+        .collect();
+    assert_eq!(sent, [None, Some("Bearer t0"), Some("Bearer t0"), Some("Bearer t1")]);
 }
 
 #[tokio::test]
