@@ -163,3 +163,36 @@ async fn a_redirect_is_followed_without_credentials_and_not_just_anywhere() {
     let error = registry.resolve(&reference(&turning)).await.unwrap_err();
     assert_eq!(error.code(), "LS-REG-031");
 }
+
+#[tokio::test]
+async fn an_upload_elsewhere_carries_no_credentials_and_pieces_that_are_refused_go_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Server::start(|request| match request.method.as_str() {
+        "PATCH" => Answer::status(405),
+        _ => Answer::status(201),
+    })
+    .await;
+    let target = format!("http://{}/upload?state=1", storage.host);
+    let server = Server::start(move |request| {
+        if request.header("authorization").is_none() {
+            return asks("Basic realm=\"r\"", request, "always");
+        }
+        match request.method.as_str() {
+            "HEAD" => Answer::status(404),
+            "POST" => Answer::new(202, &[("location", &target)], b""),
+            _ => Answer::status(201),
+        }
+    })
+    .await;
+    let sizes = longshore_client::Sizes { chunk: 4, ..Default::default() };
+    let config = ClientConfig { sizes, ..with_docker(dir.path(), &inline(&server)) };
+    let registry = Registry::new(config);
+    let artifact = longshore_client::Artifact::default();
+    registry.push(&reference(&server), "component".into(), &artifact).await.unwrap();
+    let log = storage.log();
+    assert!(log.iter().all(|request| request.header("authorization").is_none()));
+    assert_eq!((log[0].method.as_str(), &log[0].body[..]), ("PATCH", &b"comp"[..]));
+    assert_eq!(log[0].header("content-range"), Some("0-3"));
+    assert_eq!((log[1].method.as_str(), &log[1].body[..]), ("PUT", &b"component"[..]));
+    assert!(log[1].target.starts_with("/upload?state=1&digest=sha256%3A"), "{}", log[1].target);
+}
