@@ -33,7 +33,8 @@ struct Probe {
     manifests: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads the manifest of one component. `content_type` is what the registry called it, if a registry was asked.
+/// Reads the manifest of one component. `content_type` is what the registry called it, if a
+/// registry was asked.
 pub(crate) fn component(
     reference: &str,
     content_type: Option<&str>,

@@ -1,4 +1,5 @@
-//! From a reference to a digest: the lockfile's or the reference's own, or what the registry says of a tag.
+//! From a reference to a digest: the lockfile's or the reference's own, or what the registry says
+//! of a tag.
 
 use std::sync::Arc;
 
@@ -26,13 +27,13 @@ struct Found {
 impl Registry {
     /// What `reference` is: its manifest, whose digest was checked, and the one wasm layer in it.
     ///
-    /// A digest is answered from the cache where it can be. A tag is always asked for, unless the client is offline:
-    /// then it is what it was when last seen.
+    /// A digest is answered from the cache where it can be. A tag is always asked for, unless the
+    /// client is offline: then it is what it was when last seen.
     ///
     /// # Errors
     ///
-    /// When the reference names no registry, neither tag nor digest, or no component, and everything that can go wrong
-    /// on the way to a registry.
+    /// When the reference names no registry, neither tag nor digest, or no component, and
+    /// everything that can go wrong on the way to a registry.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved> {
         if reference.registry().is_none() {
             return Err(Error::NoRegistry { reference: reference.to_string() });

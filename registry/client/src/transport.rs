@@ -1,7 +1,8 @@
-//! HTTP to registries: bounded, timed, retried, and careful with credentials. Knows nothing of manifests or caches.
+//! HTTP to registries: bounded, timed, retried, and careful with credentials. Knows nothing of
+//! manifests or caches.
 //!
-//! Credentials go to the registry's own origin and to a vetted token realm, never along a redirect or a foreign upload
-//! location.
+//! Credentials go to the registry's own origin and to a vetted token realm, never along a redirect
+//! or a foreign upload location.
 
 mod auth;
 mod challenge;
@@ -137,7 +138,8 @@ impl Transport {
         is_loopback(url) || is_named(&self.config.plain_http, url)
     }
 
-    /// Runs `operation` again, twice, when it fails in a way that may pass; all of it within `limit`.
+    /// Runs `operation` again, twice, when it fails in a way that may pass; all of it within
+    /// `limit`.
     pub(crate) async fn retry<T, F, R>(
         &self,
         host: &str,
@@ -178,8 +180,8 @@ impl Transport {
         })
     }
 
-    /// Sends one request, with credentials where the registry asks for them, and follows redirects of reads. An answer
-    /// outside 2xx is an error.
+    /// Sends one request, with credentials where the registry asks for them, and follows redirects
+    /// of reads. An answer outside 2xx is an error.
     pub(crate) async fn send(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<Response> {
         if self.config.offline {
             return Err(Error::Offline { what: call.what.to_owned() });
@@ -407,7 +409,8 @@ fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
 }
 
-/// What the registry says is wrong (distribution spec 1.1, "Error codes"): one printable line of at most 200 characters.
+/// What the registry says is wrong (distribution spec 1.1, "Error codes"): one printable line of at
+/// most 200 characters.
 fn said(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Envelope {

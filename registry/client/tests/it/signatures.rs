@@ -1,4 +1,5 @@
-//! Signatures as others leave them: cosign's fallback tag with its wrong types, its legacy tag, and junk in between.
+//! Signatures as others leave them: cosign's fallback tag with its wrong types, its legacy tag, and
+//! junk in between.
 
 use longshore_client::Registry;
 use longshore_reference::{Candidate, Descriptor, Digest, media};
@@ -77,7 +78,8 @@ async fn signatures_are_found_whatever_the_index_calls_them_and_junk_hides_none(
     );
 }
 
-/// Takes every upload; keeps an index with one entry of someone else's, and says whether it keeps referrers itself.
+/// Takes every upload; keeps an index with one entry of someone else's, and says whether it keeps
+/// referrers itself.
 async fn taker(keeps_referrers: bool) -> Server {
     let written = std::sync::Mutex::new(
         json!({"schemaVersion": 2, "theirs": true, "manifests": [{"digest": "sha512:77"}]})

@@ -1,4 +1,5 @@
-//! TLS: an authority that was named is trusted, none else, and a host that speaks plain HTTP is not followed there.
+//! TLS: an authority that was named is trusted, none else, and a host that speaks plain HTTP is not
+//! followed there.
 
 use std::path::Path;
 use std::process::Command;
