@@ -1,7 +1,8 @@
-//! The content-addressed cache on disk: blobs, manifests, what tags were last seen as, and signatures. Knows no network.
+//! The content-addressed cache on disk: blobs, manifests, what tags were last seen as, and
+//! signatures. Knows no network.
 //!
-//! Files are written beside their place, synced and renamed, so that a reader sees all of one or none. Nothing that is
-//! read is believed: content is hashed again, and what is damaged is removed.
+//! Files are written beside their place, synced and renamed, so that a reader sees all of one or
+//! none. Nothing that is read is believed: content is hashed again, and what is damaged is removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -111,8 +112,8 @@ impl Cache {
         }
     }
 
-    /// The bytes of an entry, unchecked; `None` where there is none. Reads at most one byte past `limit`, which no
-    /// digest of an entry within it survives.
+    /// The bytes of an entry, unchecked; `None` where there is none. Reads at most one byte past
+    /// `limit`, which no digest of an entry within it survives.
     pub(crate) async fn read(
         &self,
         kind: Kind,
@@ -131,8 +132,8 @@ impl Cache {
         Ok(Some(bytes))
     }
 
-    /// The bytes of an entry that have its digest. A damaged entry is removed and counts as missing, or as an error if
-    /// it cannot be had again because `offline`.
+    /// The bytes of an entry that have its digest. A damaged entry is removed and counts as
+    /// missing, or as an error if it cannot be had again because `offline`.
     pub(crate) async fn read_checked(
         &self,
         kind: Kind,
@@ -168,7 +169,8 @@ impl Cache {
         }
     }
 
-    /// A file in the making beside the entries of `kind`; it is gone when dropped before [`Partial::keep`].
+    /// A file in the making beside the entries of `kind`; it is gone when dropped before
+    /// [`Partial::keep`].
     pub(crate) async fn partial(&self, kind: Kind) -> Result<Partial> {
         let folder = self.folder(kind);
         let made = blocking(move || {

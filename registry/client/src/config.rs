@@ -69,15 +69,19 @@ impl Default for Sizes {
 /// The default has no cache, no credentials and no plain HTTP but to loopback addresses.
 #[derive(Clone, Debug, Default)]
 pub struct ClientConfig {
-    /// The folder of the cache; made when it is first written. Without one every fetch goes to the registry.
+    /// The folder of the cache; made when it is first written. Without one every fetch goes to the
+    /// registry.
     pub cache: Option<PathBuf>,
-    /// Hosts (`host` or `host:port`) that may be spoken to in plain HTTP, besides loopback addresses.
+    /// Hosts (`host` or `host:port`) that may be spoken to in plain HTTP, besides loopback
+    /// addresses.
     pub plain_http: Vec<String>,
     /// Loopback registries (`host:port`) that speak TLS after all.
     pub loopback_tls: Vec<String>,
-    /// Hosts that may be sent credentials for a token although they are not of the registry's own site.
+    /// Hosts that may be sent credentials for a token although they are not of the registry's own
+    /// site.
     pub token_hosts: Vec<String>,
-    /// The docker config: a file, or a folder with `config.json` in it. A file that is not there means none.
+    /// The docker config: a file, or a folder with `config.json` in it. A file that is not there
+    /// means none.
     pub docker_config: Option<PathBuf>,
     /// Where credential helpers are looked for, as in `PATH`. `None` leaves that to the system.
     pub helper_path: Option<OsString>,

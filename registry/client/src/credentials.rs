@@ -1,4 +1,5 @@
-//! Credentials from docker's config file and its helpers. Knows no HTTP; secrets leave only as [`Credential`].
+//! Credentials from docker's config file and its helpers. Knows no HTTP; secrets leave only as
+//! [`Credential`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -121,7 +122,8 @@ fn is_docker_hub(host: &str) -> bool {
     matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
 }
 
-/// Whether the entry `key` is about the whole of `host`: entries for a part of a registry are not widened to all of it.
+/// Whether the entry `key` is about the whole of `host`: entries for a part of a registry are not
+/// widened to all of it.
 fn is_for(key: &str, host: &str) -> bool {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let (name, path) = rest.split_once('/').unwrap_or((rest, ""));

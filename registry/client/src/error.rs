@@ -1,4 +1,5 @@
-//! What can go wrong between a reference and its bytes, each with a stable code and, where it helps, a hint.
+//! What can go wrong between a reference and its bytes, each with a stable code and, where it
+//! helps, a hint.
 //!
 //! Texts carry URLs without query and user information, and never a header or a credential.
 

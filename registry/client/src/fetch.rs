@@ -13,13 +13,14 @@ use crate::transport::{Call, Endpoint};
 impl Registry {
     /// The component that `resolved` names, with everything that claims to be a signature of it.
     ///
-    /// Cached bytes are hashed again; damaged ones are removed and fetched anew. Signatures that were seen are kept
-    /// beside the component, so that a second fetch needs no network; [`Registry::refresh_signatures`] looks again.
+    /// Cached bytes are hashed again; damaged ones are removed and fetched anew. Signatures that
+    /// were seen are kept beside the component, so that a second fetch needs no network;
+    /// [`Registry::refresh_signatures`] looks again.
     ///
     /// # Errors
     ///
-    /// When the bytes are not those that the manifest promises, when the disk is full, and everything that can go
-    /// wrong on the way to a registry. Nothing is left behind then.
+    /// When the bytes are not those that the manifest promises, when the disk is full, and
+    /// everything that can go wrong on the way to a registry. Nothing is left behind then.
     pub async fn fetch(&self, resolved: &Resolved) -> Result<Fetched> {
         self.fetch_as(resolved, self.is_offline()).await
     }
@@ -82,7 +83,8 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// The answer's body, which has exactly the descriptor's size and digest, also written to `sink`.
+    /// The answer's body, which has exactly the descriptor's size and digest, also written to
+    /// `sink`.
     async fn receive(
         &self,
         endpoint: &Endpoint,

@@ -1,12 +1,14 @@
-//! The registry client: resolve, fetch, push, signatures as referrers, and the local content-addressed cache.
+//! The registry client: resolve, fetch, push, signatures as referrers, and the local
+//! content-addressed cache.
 //!
-//! This room touches the network and the cache's folder, and nothing else: it judges no signature (registry/trust does),
-//! runs nothing, prints nothing, and reads neither the environment nor the clock. What a registry says is hostile until
-//! it has been measured: every answer is bounded and timed, and content counts only if it has the digest it was asked
-//! for by.
+//! This room touches the network and the cache's folder, and nothing else: it judges no signature
+//! (registry/trust does), runs nothing, prints nothing, and reads neither the environment nor the
+//! clock. What a registry says is hostile until it has been measured: every answer is bounded and
+//! timed, and content counts only if it has the digest it was asked for by.
 //!
-//! The HTTP is ours, over the same client that `oci-client` uses: `oci-client` gives the manifest's types, but reads
-//! without bounds, follows what descriptors and realms say, and cannot keep the fallback tag of referrers.
+//! The HTTP is ours, over the same client that `oci-client` uses: `oci-client` gives the manifest's
+//! types, but reads without bounds, follows what descriptors and realms say, and cannot keep the
+//! fallback tag of referrers.
 
 mod cache;
 mod config;

@@ -33,7 +33,8 @@ struct Probe {
     manifests: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads the manifest of one component. `content_type` is what the registry called it, if a registry was asked.
+/// Reads the manifest of one component. `content_type` is what the registry called it, if a
+/// registry was asked.
 pub(crate) fn component(
     reference: &str,
     content_type: Option<&str>,
@@ -222,7 +223,10 @@ mod tests {
     use super::*;
 
     fn manifest(config: &str, layers: &[&str]) -> Value {
-        let blob = |media_type: &str| json!({"mediaType": media_type, "digest": Digest::of(b"x"), "size": 1});
+        let blob = |media_type: &str| {
+            let digest = Digest::of(b"x");
+            json!({"mediaType": media_type, "digest": digest, "size": 1})
+        };
         let layers: Vec<_> = layers.iter().map(|layer| blob(layer)).collect();
         json!({"schemaVersion": 2, "mediaType": media::OCI_MANIFEST, "config": blob(config),
                "layers": layers})

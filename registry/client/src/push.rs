@@ -1,4 +1,5 @@
-//! Pushing components and attaching signatures. Decides nothing about what may be pushed or who signs.
+//! Pushing components and attaching signatures. Decides nothing about what may be pushed or who
+//! signs.
 
 use bytes::Bytes;
 use longshore_reference::{Descriptor, Digest, Reference, Repository, canonical, media};
@@ -30,13 +31,13 @@ pub struct Pushed {
 }
 
 impl Registry {
-    /// Pushes a component in the standard wasm layout to the tag of `reference`, or, without a tag, by digest alone.
-    /// Blobs that are there already are not sent again.
+    /// Pushes a component in the standard wasm layout to the tag of `reference`, or, without a tag,
+    /// by digest alone. Blobs that are there already are not sent again.
     ///
     /// # Errors
     ///
-    /// When the reference names no registry or is pinned to another digest, and everything that can go wrong on the
-    /// way to a registry.
+    /// When the reference names no registry or is pinned to another digest, and everything that can
+    /// go wrong on the way to a registry.
     pub async fn push(
         &self,
         reference: &Reference,
@@ -61,13 +62,14 @@ impl Registry {
         Ok(Pushed { reference: reference.clone().pinned(manifest.digest), manifest })
     }
 
-    /// Attaches a Sigstore bundle to `subject` as cosign 3 does, and returns the digest of the signature's manifest.
-    /// Where the registry does not keep referrers itself, the fallback tag is brought up to date; what others put
-    /// there stays. `created` is RFC 3339.
+    /// Attaches a Sigstore bundle to `subject` as cosign 3 does, and returns the digest of the
+    /// signature's manifest. Where the registry does not keep referrers itself, the fallback tag is
+    /// brought up to date; what others put there stays. `created` is RFC 3339.
     ///
     /// # Errors
     ///
-    /// When the bundle is larger than the client's bound, and everything that can go wrong on the way to a registry.
+    /// When the bundle is larger than the client's bound, and everything that can go wrong on the
+    /// way to a registry.
     pub async fn attach(
         &self,
         repository: &Repository,
@@ -97,8 +99,8 @@ impl Registry {
         Ok(entry.digest)
     }
 
-    /// Adds `entry` to the fallback tag of `subject`. Tags cannot be written conditionally, so what was written is read
-    /// back, and written again if someone else was faster.
+    /// Adds `entry` to the fallback tag of `subject`. Tags cannot be written conditionally, so what
+    /// was written is read back, and written again if someone else was faster.
     async fn list(
         &self,
         endpoint: &Endpoint,
@@ -125,7 +127,8 @@ impl Registry {
         Err(Error::Contended { repository: repository.to_string(), digest: *subject })
     }
 
-    /// The index under the fallback tag, with every field that others wrote; a new one where there is none.
+    /// The index under the fallback tag, with every field that others wrote; a new one where there
+    /// is none.
     async fn fallback(&self, endpoint: &Endpoint, subject: &Digest) -> Result<Value> {
         let what = format!("the referrers tag of `{subject}`");
         match self.manifest_bytes(endpoint, &fallback_tag(subject), &what).await {
@@ -185,7 +188,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Sends a blob: in one piece if it is small, in several if the registry takes them, and else in one after all.
+    /// Sends a blob: in one piece if it is small, in several if the registry takes them, and else
+    /// in one after all.
     async fn upload(
         &self,
         endpoint: &Endpoint,
@@ -238,7 +242,8 @@ impl Registry {
             let end = bytes.len().min(start + chunk);
             let call = Call::new(Method::PATCH, session, what, Permission::Push);
             let mut call = call.body(BYTES, bytes.slice(start..end));
-            // Both ends count, and there is no unit (distribution spec 1.1, "Pushing a blob in chunks").
+            // Both ends count, and there is no unit (distribution spec 1.1, "Pushing a blob in
+            // chunks").
             let range = HeaderValue::from_str(&format!("{start}-{}", end - 1));
             range.into_iter().for_each(|range| {
                 call.headers.insert(header::CONTENT_RANGE, range);

@@ -1,5 +1,6 @@
-//! Finding what claims to be a signature: the referrers API (distribution spec 1.1), its fallback tag, and cosign's legacy
-//! tag. Judges nothing but shape; that a registry fails or refuses is an error, never "no signatures".
+//! Finding what claims to be a signature: the referrers API (distribution spec 1.1), its fallback
+//! tag, and cosign's legacy tag. Judges nothing but shape; that a registry fails or refuses is an
+//! error, never "no signatures".
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use longshore_reference::{Candidate, Descriptor, Digest, Reference, Resolved, media};
@@ -80,7 +81,8 @@ impl Registry {
         Ok(found)
     }
 
-    /// All that refers to `subject`, of any type: what cosign writes into the fallback tag has the wrong one.
+    /// All that refers to `subject`, of any type: what cosign writes into the fallback tag has the
+    /// wrong one.
     async fn referrers(&self, endpoint: &Endpoint, subject: &Digest) -> Result<Vec<Descriptor>> {
         let what = format!("the referrers of `{subject}`");
         let limit = self.sizes().referrers;
@@ -107,8 +109,8 @@ impl Registry {
         }
     }
 
-    /// The bundle in a referrer. A referrer that is no signature, or is broken, is none: anyone who may push can add one,
-    /// and must not be able to hide the others.
+    /// The bundle in a referrer. A referrer that is no signature, or is broken, is none: anyone who
+    /// may push can add one, and must not be able to hide the others.
     async fn bundle(
         &self,
         endpoint: &Endpoint,

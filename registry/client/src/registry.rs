@@ -1,4 +1,5 @@
-//! The client itself: a handle on connections, granted tokens and the cache. Its operations stand in their own files.
+//! The client itself: a handle on connections, granted tokens and the cache. Its operations stand
+//! in their own files.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A client with these settings. Touches neither network nor disk: certificates and credentials are read when a
-    /// registry first needs them.
+    /// A client with these settings. Touches neither network nor disk: certificates and credentials
+    /// are read when a registry first needs them.
     #[must_use]
     pub fn new(config: ClientConfig) -> Self {
         let cache = config.cache.clone().map(|root| Arc::new(Cache::new(root)));

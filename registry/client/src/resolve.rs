@@ -1,4 +1,5 @@
-//! From a reference to a digest: the lockfile's or the reference's own, or what the registry says of a tag.
+//! From a reference to a digest: the lockfile's or the reference's own, or what the registry says
+//! of a tag.
 
 use std::sync::Arc;
 
@@ -13,34 +14,45 @@ use crate::transport::{Call, Endpoint};
 
 const STATED_DIGEST: &str = "docker-content-digest";
 
+/// A manifest's bytes, which have that digest.
+struct Found {
+    digest: Digest,
+    /// What the registry called it.
+    content_type: Option<String>,
+    bytes: Vec<u8>,
+    /// Whether it came from a registry, not from the cache.
+    fresh: bool,
+}
+
 impl Registry {
     /// What `reference` is: its manifest, whose digest was checked, and the one wasm layer in it.
     ///
-    /// A digest is answered from the cache where it can be. A tag is always asked for, unless the client is offline:
-    /// then it is what it was when last seen.
+    /// A digest is answered from the cache where it can be. A tag is always asked for, unless the
+    /// client is offline: then it is what it was when last seen.
     ///
     /// # Errors
     ///
-    /// When the reference names no registry, neither tag nor digest, or no component, and everything that can go wrong
-    /// on the way to a registry.
+    /// When the reference names no registry, neither tag nor digest, or no component, and
+    /// everything that can go wrong on the way to a registry.
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved> {
         if reference.registry().is_none() {
             return Err(Error::NoRegistry { reference: reference.to_string() });
         }
         let endpoint = self.transport.endpoint(reference.repository())?;
-        let (digest, content_type, bytes) = match (reference.digest(), reference.tag()) {
+        let found = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => self.pinned(&endpoint, digest).await?,
             (None, Some(tag)) => self.tagged(&endpoint, reference, tag).await?,
             (None, None) => return Err(Error::NoVersion { reference: reference.to_string() }),
         };
+        let Found { digest, content_type, bytes, fresh } = found;
         let pinned = reference.clone().pinned(digest);
         let component =
             manifest::component(&reference.to_string(), content_type.as_deref(), &bytes)?;
-        if let Some(cache) = &self.cache
-            && !self.is_offline()
-            && reference.digest().is_none()
-        {
-            cache.remember_tag(reference, digest).await?;
+        if let Some(cache) = self.cache.as_ref().filter(|_| fresh) {
+            cache.write(Kind::Manifest, &digest, &bytes).await?;
+            if reference.digest().is_none() {
+                cache.remember_tag(reference, digest).await?;
+            }
         }
         Ok(Resolved {
             manifest: manifest::describe(&component.media_type, &bytes),
@@ -50,17 +62,13 @@ impl Registry {
         })
     }
 
-    async fn pinned(
-        &self,
-        endpoint: &Endpoint,
-        digest: Digest,
-    ) -> Result<(Digest, Option<String>, Vec<u8>)> {
+    async fn pinned(&self, endpoint: &Endpoint, digest: Digest) -> Result<Found> {
         let offline = self.is_offline();
         if let Some(cache) = &self.cache {
             let limit = self.sizes().manifest;
             if let Some(bytes) = cache.read_checked(Kind::Manifest, &digest, limit, offline).await?
             {
-                return Ok((digest, None, bytes));
+                return Ok(Found { digest, content_type: None, bytes, fresh: false });
             }
         }
         let what = format!("the manifest `{digest}`");
@@ -70,16 +78,10 @@ impl Registry {
             let host = endpoint.host.clone();
             return Err(Error::WrongDigest { host, what, promised: digest, actual });
         }
-        self.keep_manifest(&digest, &bytes).await?;
-        Ok((digest, content_type(&headers), bytes))
+        Ok(Found { digest, content_type: content_type(&headers), bytes, fresh: true })
     }
 
-    async fn tagged(
-        &self,
-        endpoint: &Endpoint,
-        reference: &Reference,
-        tag: &str,
-    ) -> Result<(Digest, Option<String>, Vec<u8>)> {
+    async fn tagged(&self, endpoint: &Endpoint, reference: &Reference, tag: &str) -> Result<Found> {
         if self.is_offline() {
             let known = match &self.cache {
                 Some(cache) => cache.recall_tag(reference).await?,
@@ -91,8 +93,7 @@ impl Registry {
         let what = format!("the manifest `{tag}`");
         let (headers, bytes) = self.manifest_bytes(endpoint, tag, &what).await?;
         let digest = Digest::of(&bytes);
-        self.keep_manifest(&digest, &bytes).await?;
-        Ok((digest, content_type(&headers), bytes))
+        Ok(Found { digest, content_type: content_type(&headers), bytes, fresh: true })
     }
 
     /// A manifest's bytes; the digest that the registry states for them, if any, is theirs.
@@ -107,13 +108,6 @@ impl Registry {
         let (headers, bytes) = self.transport.read(endpoint, &call, self.sizes().manifest).await?;
         check_stated(endpoint, what, &headers, Digest::of(&bytes))?;
         Ok((headers, bytes))
-    }
-
-    async fn keep_manifest(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
-        match &self.cache {
-            Some(cache) => cache.write(Kind::Manifest, digest, bytes).await,
-            None => Ok(()),
-        }
     }
 }
 

@@ -20,12 +20,13 @@ struct Page {
 }
 
 impl Registry {
-    /// All tags of a repository, sorted; those under which signatures are kept (`sha256-…`) too. Offline, those that
-    /// were resolved before.
+    /// All tags of a repository, sorted; those under which signatures are kept (`sha256-…`) too.
+    /// Offline, those that were resolved before.
     ///
     /// # Errors
     ///
-    /// When there are more than the client's bound, and everything that can go wrong on the way to a registry.
+    /// When there are more than the client's bound, and everything that can go wrong on the way to
+    /// a registry.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>> {
         let endpoint = self.transport.endpoint(repository)?;
         let limit = self.sizes().tags;
@@ -66,8 +67,8 @@ impl Registry {
         Ok(tags)
     }
 
-    /// The highest version in `range` that a tag of `repository` names, resolved. Tags that are no semantic version do
-    /// not count.
+    /// The highest version in `range` that a tag of `repository` names, resolved. Tags that are no
+    /// semantic version do not count.
     ///
     /// # Errors
     ///

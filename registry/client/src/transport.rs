@@ -1,7 +1,8 @@
-//! HTTP to registries: bounded, timed, retried, and careful with credentials. Knows nothing of manifests or caches.
+//! HTTP to registries: bounded, timed, retried, and careful with credentials. Knows nothing of
+//! manifests or caches.
 //!
-//! Credentials go to the registry's own origin and to a vetted token realm, never along a redirect or a foreign upload
-//! location.
+//! Credentials go to the registry's own origin and to a vetted token realm, never along a redirect
+//! or a foreign upload location.
 
 mod auth;
 mod challenge;
@@ -137,7 +138,8 @@ impl Transport {
         is_loopback(url) || is_named(&self.config.plain_http, url)
     }
 
-    /// Runs `operation` again, twice, when it fails in a way that may pass; all of it within `limit`.
+    /// Runs `operation` again, twice, when it fails in a way that may pass; all of it within
+    /// `limit`.
     pub(crate) async fn retry<T, F, R>(
         &self,
         host: &str,
@@ -178,8 +180,8 @@ impl Transport {
         })
     }
 
-    /// Sends one request, with credentials where the registry asks for them, and follows redirects of reads. An answer
-    /// outside 2xx is an error.
+    /// Sends one request, with credentials where the registry asks for them, and follows redirects
+    /// of reads. An answer outside 2xx is an error.
     pub(crate) async fn send(&self, endpoint: &Endpoint, call: &Call<'_>) -> Result<Response> {
         if self.config.offline {
             return Err(Error::Offline { what: call.what.to_owned() });
@@ -391,9 +393,7 @@ fn innermost(error: &reqwest::Error) -> (BoxError, Cause) {
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text = cause.to_string();
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let is_tls = cause.is::<rustls::Error>() || inner.is_some_and(|i| i.is::<rustls::Error>());
-        if is_tls {
+        if is_tls(cause) {
             kind = Cause::Tls;
         } else if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             kind = Cause::Parse;
@@ -403,7 +403,14 @@ fn innermost(error: &reqwest::Error) -> (BoxError, Cause) {
     (text.into(), kind)
 }
 
-/// What the registry says is wrong (distribution spec 1.1, "Error codes"): one printable line of at most 200 characters.
+/// Whether `cause` is TLS's. Causes inside I/O errors do not show up as sources, at any depth.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    cause.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
+}
+
+/// What the registry says is wrong (distribution spec 1.1, "Error codes"): one printable line of at
+/// most 200 characters.
 fn said(body: &[u8]) -> String {
     #[derive(serde::Deserialize)]
     struct Envelope {

@@ -1,5 +1,5 @@
-//! Answering a 401: Basic, or a token from the registry's realm (distribution token specification), with or without
-//! credentials. The answer is kept for the next request in the same scope.
+//! Answering a 401: Basic, or a token from the registry's realm (distribution token specification),
+//! with or without credentials. The answer is kept for the next request in the same scope.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,5 @@
-//! `WWW-Authenticate` (RFC 9110, section 11.6.1) as registries write it, and where a token may be asked for. Pure.
+//! `WWW-Authenticate` (RFC 9110, section 11.6.1) as registries write it, and where a token may be
+//! asked for. Pure.
 
 use url::{Host, Url};
 
@@ -69,8 +70,9 @@ fn unquote(value: &str) -> String {
     out
 }
 
-/// Whether `realm` plausibly belongs to whoever runs `registry`: the same host, a host below it, or one that shares the
-/// registry's parent domain, where that is not itself a public suffix such as `co.uk`.
+/// Whether `realm` plausibly belongs to whoever runs `registry`: the same host, a host below it, or
+/// one that shares the registry's parent domain, where that is not itself a public suffix such as
+/// `co.uk`.
 pub(crate) fn same_site(registry: &Url, realm: &Url) -> bool {
     match (registry.host(), realm.host()) {
         (Some(Host::Domain(registry)), Some(Host::Domain(realm))) => {

@@ -1,5 +1,5 @@
-//! The two HTTP clients: one that cannot do TLS for plain HTTP, one with the system's roots. Both are made on first use,
-//! and neither touches the process's default crypto provider.
+//! The two HTTP clients: one that cannot do TLS for plain HTTP, one with the system's roots. Both
+//! are made on first use, and neither touches the process's default crypto provider.
 
 use std::path::PathBuf;
 use std::sync::Arc;

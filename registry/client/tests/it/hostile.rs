@@ -252,7 +252,7 @@ async fn a_tag_list_that_is_not_json_is_a_broken_answer() {
 }
 
 #[test]
-fn making_a_client_is_cheap_and_a_wrong_ca_file_is_told_on_first_use() {
+fn making_a_client_is_cheap_and_reads_no_file() {
     let started = std::time::Instant::now();
     for _ in 0..100 {
         let missing = ClientConfig { extra_ca: vec!["/nonexistent.pem".into()], ..quick(None) };
@@ -274,4 +274,22 @@ async fn progress_is_told_from_nothing_to_all() {
     registry.fetch(&resolved).await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!((seen.first(), seen.last()), (Some(&(0, 6)), Some(&(6, 6))));
+}
+
+#[test]
+fn every_operation_can_be_spawned() {
+    fn spawnable<T: Send>(_: T) {}
+    let registry = Registry::new(ClientConfig::default());
+    let reference: Reference = "127.0.0.1:1/x:1".parse().unwrap();
+    let (repository, range) = (reference.repository(), "*".parse().unwrap());
+    let artifact = longshore_client::Artifact::default();
+    spawnable(registry.resolve(&reference));
+    spawnable(registry.resolve_version(repository, &range));
+    spawnable(registry.push(&reference, "x".into(), &artifact));
+    spawnable(async {
+        let resolved = registry.resolve(&reference).await.unwrap();
+        registry.refresh_signatures(&resolved).await.unwrap();
+        registry.fetch(&resolved).await.unwrap();
+        registry.attach(repository, &resolved.manifest, "x".into(), "").await.unwrap();
+    });
 }

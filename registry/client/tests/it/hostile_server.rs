@@ -1,4 +1,5 @@
-//! An HTTP server that says exactly what a test wants, bytes and all; it knows nothing of registries.
+//! An HTTP server that says exactly what a test wants, bytes and all; it knows nothing of
+//! registries.
 
 use std::sync::{Arc, Mutex};
 

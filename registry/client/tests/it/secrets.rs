@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use longshore_client::{ClientConfig, Error, Registry};
 
@@ -84,30 +85,36 @@ async fn credentials_come_from_helpers_found_on_the_path_that_was_passed() {
 #[tokio::test]
 async fn a_token_is_asked_for_with_the_least_scope_and_renewed_when_it_ran_out() {
     let dir = tempfile::tempdir().unwrap();
-    let count = std::sync::atomic::AtomicUsize::new(0);
+    let (issued, used) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let server = Server::start(move |request| {
         if request.target.starts_with("/token") {
-            let turn = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let turn = issued.fetch_add(1, Ordering::SeqCst);
             return Answer::ok(format!("{{\"token\":\"t{turn}\"}}").as_bytes());
         }
-        let turn = count.load(std::sync::atomic::Ordering::SeqCst);
-        let challenge = format!(
-            "Bearer realm=\"http://{}/token\",service=\"s\"",
-            request.header("host").unwrap()
-        );
-        // The first token holds for one request only.
-        let wanted = if turn == 1 { "Bearer t0" } else { "Bearer t1" };
-        asks(&challenge, request, wanted)
+        let host = request.header("host").unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"s\"");
+        // Each token holds for one use.
+        let wanted = format!("Bearer t{}", used.load(Ordering::SeqCst));
+        if request.header("authorization") == Some(wanted.as_str()) {
+            used.fetch_add(1, Ordering::SeqCst);
+        }
+        asks(&challenge, request, &wanted)
     })
     .await;
     let registry = Registry::new(with_docker(dir.path(), &inline(&server)));
+    registry.resolve(&reference(&server)).await.unwrap();
     registry.resolve(&reference(&server)).await.unwrap();
     let log = server.log();
     let asked = log.iter().find(|request| request.target.starts_with("/token")).unwrap();
     assert!(asked.target.contains("scope=repository%3Ax%3Apull&"), "{}", asked.target);
     assert!(asked.target.contains("service=s"));
     assert_eq!(asked.header("authorization"), Some(format!("Basic {BASIC}").as_str()));
-    assert_eq!(log.last().unwrap().header("authorization"), Some("Bearer t0"));
+    let sent: Vec<_> = log
+        .iter()
+        .filter(|request| request.target.starts_with("/v2/"))
+        .map(|request| request.header("authorization"))
+        .collect();
+    assert_eq!(sent, [None, Some("Bearer t0"), Some("Bearer t0"), Some("Bearer t1")]);
 }
 
 #[tokio::test]
@@ -155,4 +162,37 @@ async fn a_redirect_is_followed_without_credentials_and_not_just_anywhere() {
     let turning = Server::start(|_| Answer::new(302, &[("location", "/v2/again")], b"")).await;
     let error = registry.resolve(&reference(&turning)).await.unwrap_err();
     assert_eq!(error.code(), "LS-REG-031");
+}
+
+#[tokio::test]
+async fn an_upload_elsewhere_carries_no_credentials_and_pieces_that_are_refused_go_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Server::start(|request| match request.method.as_str() {
+        "PATCH" => Answer::status(405),
+        _ => Answer::status(201),
+    })
+    .await;
+    let target = format!("http://{}/upload?state=1", storage.host);
+    let server = Server::start(move |request| {
+        if request.header("authorization").is_none() {
+            return asks("Basic realm=\"r\"", request, "always");
+        }
+        match request.method.as_str() {
+            "HEAD" => Answer::status(404),
+            "POST" => Answer::new(202, &[("location", &target)], b""),
+            _ => Answer::status(201),
+        }
+    })
+    .await;
+    let sizes = longshore_client::Sizes { chunk: 4, ..Default::default() };
+    let config = ClientConfig { sizes, ..with_docker(dir.path(), &inline(&server)) };
+    let registry = Registry::new(config);
+    let artifact = longshore_client::Artifact::default();
+    registry.push(&reference(&server), "component".into(), &artifact).await.unwrap();
+    let log = storage.log();
+    assert!(log.iter().all(|request| request.header("authorization").is_none()));
+    assert_eq!((log[0].method.as_str(), &log[0].body[..]), ("PATCH", &b"comp"[..]));
+    assert_eq!(log[0].header("content-range"), Some("0-3"));
+    assert_eq!((log[1].method.as_str(), &log[1].body[..]), ("PUT", &b"component"[..]));
+    assert!(log[1].target.starts_with("/upload?state=1&digest=sha256%3A"), "{}", log[1].target);
 }
