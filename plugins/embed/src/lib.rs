@@ -1,0 +1,1 @@
+//! Embeds text by deterministic feature hashing into 256 dimensions.

@@ -1,0 +1,1 @@
+//! Fetches a page over HTTP and extracts its readable text.

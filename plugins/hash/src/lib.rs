@@ -1,0 +1,1 @@
+//! Gives the SHA-256 of every chunk of a text.

@@ -1,0 +1,1 @@
+//! Ingests pages: fetch, chunk, embed, hash, register.

@@ -1,0 +1,1 @@
+//! Registers chunks in a granted folder, idempotently by hash.
