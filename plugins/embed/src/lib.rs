@@ -93,7 +93,7 @@ mod tests {
     }
 
     /// The only number of `cargo`'s vector that is not zero: stored vectors depend on it.
-    const PINNED: (Option<usize>, Option<f32>) = (Some(0), Some(1.0));
+    const PINNED: (Option<usize>, Option<f32>) = (Some(34), Some(-1.0));
 
     #[test]
     fn the_committed_wit_is_the_code() {

@@ -219,7 +219,7 @@ mod tests {
             <p title='a>b'>One &lt;two&gt;&nbsp;  three</p><ul><li>x</li><li>y</li></ul>a<b>b</b>c 1 < 2</body>";
         let (title, text) = readable(page);
         assert_eq!(title.as_deref(), Some("A page"));
-        assert_eq!(text, "x\n\nHead\n\nOne <two> three\n\nx\ny\n\nabc 1 < 2");
+        assert_eq!(text, "Head\n\nOne <two> three\n\nx\ny\n\nabc 1 < 2");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod register {
     pub struct Entry {
         /// The SHA-256 of `text`, 64 lower-case hexadecimal digits.
         pub hash: String,
+        /// The text itself.
         pub text: String,
         /// The estimated number of tokens.
         pub tokens: u32,
