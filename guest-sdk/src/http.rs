@@ -113,7 +113,10 @@ impl Response {
     /// The first value of a header, whatever the case of its name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(have, _)| have.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text; what is not UTF-8 becomes `U+FFFD`.
@@ -132,7 +135,8 @@ impl Response {
             return Ok(self);
         }
         let code = format!("http-{}", self.status);
-        let message = format!("`{}` answered with status {}", without_query(&self.url), self.status);
+        let message =
+            format!("`{}` answered with status {}", without_query(&self.url), self.status);
         let again = matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504 | 506..=599);
         if !again {
             return Err(Failure::fatal(code, message));
@@ -182,7 +186,9 @@ fn too_large(max: usize) -> Failure {
 }
 
 fn is_secret(header: &str) -> bool {
-    ["authorization", "cookie", "proxy-authorization"].iter().any(|name| header.eq_ignore_ascii_case(name))
+    ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|name| header.eq_ignore_ascii_case(name))
 }
 
 /// A URL that may stand in a message: queries carry keys.
@@ -201,21 +207,29 @@ struct Url<'a> {
 
 impl<'a> Url<'a> {
     fn parse(url: &'a str) -> Result<Self> {
-        let wrong = |why: &str| Failure::fatal("http-url", format!("`{}` {why}", without_query(url)));
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("is not an absolute URL"))?;
+        let wrong =
+            |why: &str| Failure::fatal("http-url", format!("`{}` {why}", without_query(url)));
+        let (scheme, rest) =
+            url.split_once("://").ok_or_else(|| wrong("is not an absolute URL"))?;
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
             _ => return Err(wrong("is neither `http` nor `https`")),
         };
         if url.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(Failure::fatal("http-url", "the URL contains spaces or control characters"));
+            return Err(Failure::fatal(
+                "http-url",
+                "the URL contains spaces or control characters",
+            ));
         }
         let rest = rest.split('#').next().unwrap_or(rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.contains('@') {
-            return Err(Failure::fatal("http-url", "the URL carries a user name: send a header instead"));
+            return Err(Failure::fatal(
+                "http-url",
+                "the URL carries a user name: send a header instead",
+            ));
         }
         if authority.is_empty() || authority.starts_with(':') {
             return Err(wrong("names no host"));
@@ -290,7 +304,10 @@ mod tests {
     fn a_status_knows_whether_to_try_again() {
         assert!(response(204, &[]).ok().is_ok());
         let busy = response(503, &[("Retry-After", "2")]).ok().unwrap_err();
-        assert_eq!((busy.code.as_str(), busy.is_retryable(), busy.retry_after_ms), ("http-503", true, Some(2000)));
+        assert_eq!(
+            (busy.code.as_str(), busy.is_retryable(), busy.retry_after_ms),
+            ("http-503", true, Some(2000))
+        );
         let gone = response(404, &[]).ok().unwrap_err();
         assert!(!gone.is_retryable());
         assert!(!gone.message.contains("secret"), "{}", gone.message);
@@ -321,14 +338,18 @@ mod tests {
     fn urls_are_taken_apart_and_odd_ones_refused() {
         let url = Url::parse("https://h:8443?x=1#f").unwrap();
         assert_eq!((url.secure, url.authority, url.path.as_str()), (true, "h:8443", "/?x=1"));
-        for bad in ["h/p", "ftp://h/", "http:///p", "http://u:p@h/", "http://h/a b", "http://:80/"] {
+        for bad in ["h/p", "ftp://h/", "http:///p", "http://u:p@h/", "http://h/a b", "http://:80/"]
+        {
             assert_eq!(Url::parse(bad).unwrap_err().code, "http-url", "{bad}");
         }
     }
 
     #[test]
     fn a_body_past_the_bound_is_refused() {
-        let result = with_http(|_| Ok(response(200, &[])), || Request::new("GET", "http://a/").max_bytes(3).send());
+        let result = with_http(
+            |_| Ok(response(200, &[])),
+            || Request::new("GET", "http://a/").max_bytes(3).send(),
+        );
         assert_eq!(result.unwrap_err().code, "http-too-large");
     }
 }

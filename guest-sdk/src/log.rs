@@ -115,7 +115,10 @@ mod tests {
         });
         assert_eq!(record.log[0].level, log::Level::Info);
         assert_eq!(record.log[0].message, "cut http://a 1");
-        assert_eq!(record.log[0].fields, [("chunks".to_owned(), json!(3)), ("url".to_owned(), json!(url))]);
+        assert_eq!(
+            record.log[0].fields,
+            [("chunks".to_owned(), json!(3)), ("url".to_owned(), json!(url))]
+        );
         assert_eq!((record.log[1].level, record.log[1].fields.len()), (log::Level::Warn, 0));
     }
 }

@@ -28,7 +28,11 @@ pub fn note(message: &str) {
 ///
 /// What the host says, with its class and code; fatal, code `json`, when an argument or the result does not fit. Natively
 /// always fatal, code `native`: there is no host.
-pub fn call<A: Serialize, T: DeserializeOwned>(interface: &str, function: &str, arguments: &A) -> Result<T> {
+pub fn call<A: Serialize, T: DeserializeOwned>(
+    interface: &str,
+    function: &str,
+    arguments: &A,
+) -> Result<T> {
     let arguments = serde_json::to_string(arguments)?;
     let result = dynamic(interface, function, &arguments)?;
     Ok(serde_json::from_str(&result)?)

@@ -12,7 +12,8 @@ use crate::{Failure, Result};
 ///
 /// Fatal, code `settings`, when they do not fit `T`.
 pub fn load<T: DeserializeOwned>() -> Result<T> {
-    serde_json::from_str(&all()).map_err(|error| Failure::fatal("settings", format!("the settings do not fit: {error}")))
+    serde_json::from_str(&all())
+        .map_err(|error| Failure::fatal("settings", format!("the settings do not fit: {error}")))
 }
 
 /// One setting as `T`; `None` when it is neither set nor has a default.
@@ -22,9 +23,9 @@ pub fn load<T: DeserializeOwned>() -> Result<T> {
 /// Fatal, code `settings`, when it does not fit `T`.
 pub fn get<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
     let Some(text) = one(name) else { return Ok(None) };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Failure::fatal("settings", format!("the setting `{name}` does not fit: {error}")))
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        Failure::fatal("settings", format!("the setting `{name}` does not fit: {error}"))
+    })
 }
 
 #[cfg(target_family = "wasm")]
@@ -64,7 +65,10 @@ mod tests {
         let loaded = with_settings(&json!({ "max-tokens": 7 }), load::<Mine>);
         assert_eq!(loaded, Ok(Mine { max_tokens: 7 }));
         assert_eq!(load::<Mine>().unwrap_err().code, "settings");
-        assert_eq!(with_settings(&json!({ "a": "x" }), || get::<String>("a")), Ok(Some("x".into())));
+        assert_eq!(
+            with_settings(&json!({ "a": "x" }), || get::<String>("a")),
+            Ok(Some("x".into()))
+        );
         assert_eq!(get::<String>("a"), Ok(None));
     }
 }

@@ -91,7 +91,10 @@ impl Parse for Arguments {
         if !is_kebab(&interface.value()) {
             return Err(Error::new(
                 interface.span(),
-                format!("`{}` is not a WIT name: use lower-case words joined by `-`", interface.value()),
+                format!(
+                    "`{}` is not a WIT name: use lower-case words joined by `-`",
+                    interface.value()
+                ),
             ));
         }
         Ok(Self { package: Package::parse(&package)?, interface: interface.value(), deps })

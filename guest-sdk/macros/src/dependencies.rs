@@ -60,7 +60,9 @@ impl Dependencies {
         let mut printer = WitPrinter::default();
         for package in &packages {
             if resolve.packages[*package].name.namespace != "longshore-component" {
-                printer.print_package(&resolve, *package, false).map_err(|error| error.to_string())?;
+                printer
+                    .print_package(&resolve, *package, false)
+                    .map_err(|error| error.to_string())?;
             }
         }
         Ok(Self { text: printer.output.to_string(), interfaces: interfaces(&resolve), files })
@@ -79,7 +81,10 @@ fn interfaces(resolve: &Resolve) -> Vec<Imported> {
                 continue;
             }
             let types = interface.types.iter().filter(|(_, id)| {
-                !matches!(resolve.types[**id].kind, TypeDefKind::Type(guest_wit_parser::Type::Id(_)))
+                !matches!(
+                    resolve.types[**id].kind,
+                    TypeDefKind::Type(guest_wit_parser::Type::Id(_))
+                )
             });
             found.push(Imported {
                 namespace: package.name.namespace.clone(),
@@ -96,7 +101,8 @@ fn interfaces(resolve: &Resolve) -> Vec<Imported> {
 /// What wit-bindgen needs to be told about the whole: checks it, and says whether failures are in it.
 pub(crate) fn uses_failure(inline: &str) -> Result<bool, String> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_source("component.wit", inline).map_err(|error| format!("{error:#}"))?;
+    let package =
+        resolve.push_source("component.wit", inline).map_err(|error| format!("{error:#}"))?;
     let world = resolve.select_world(&[package], None).map_err(|error| format!("{error:#}"))?;
     let world = &resolve.worlds[world];
     Ok(world.imports.keys().any(|key| resolve.name_world_key(key) == crate::wit_text::TYPES))
@@ -113,7 +119,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(cannot)?;
-    paths.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "wit"));
+    paths.retain(|path| {
+        path.is_dir() || path.extension().is_some_and(|extension| extension == "wit")
+    });
     paths.sort();
     Ok(paths)
 }

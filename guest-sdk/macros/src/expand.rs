@@ -25,7 +25,8 @@ pub(crate) fn expand(kind: Kind, arguments: &Arguments, module: &ItemMod) -> Res
     check_imported(&interface, &dependencies)?;
     let text = wit_text::interface_text(arguments, &interface, &dependencies.interfaces);
     let package = wit_text::package_text(arguments, &text);
-    let inline = wit_text::component_text(arguments, &text, &dependencies.text, &dependencies.interfaces);
+    let inline =
+        wit_text::component_text(arguments, &text, &dependencies.text, &dependencies.interfaces);
     let failures = uses_failure(&inline).map_err(|error| Error::new(module.ident.span(), error))?;
 
     let bindings = bindings(&inline, failures);
@@ -78,7 +79,10 @@ fn dependencies(kind: Kind, arguments: &Arguments) -> Result<Dependencies> {
 }
 
 /// Cargo tells a macro where the crate is in no other way.
-#[expect(clippy::disallowed_methods, reason = "a macro learns the crate's folder from cargo's environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a macro learns the crate's folder from cargo's environment"
+)]
 fn manifest_folder() -> std::path::PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).unwrap_or_default()
 }
@@ -87,8 +91,13 @@ fn check_imported(interface: &Interface, dependencies: &Dependencies) -> Result<
     let mut error: Option<Error> = None;
     let mut visit = |shape: &Shape| {
         let Shape::Imported(module, name) = shape else { return };
-        if wit_text::imported(&dependencies.interfaces, &module.to_string(), &name.to_string()).is_none() {
-            let next = Error::new(name.span(), format!("no imported interface `{module}` has a type `{name}`"));
+        if wit_text::imported(&dependencies.interfaces, &module.to_string(), &name.to_string())
+            .is_none()
+        {
+            let next = Error::new(
+                name.span(),
+                format!("no imported interface `{module}` has a type `{name}`"),
+            );
             match &mut error {
                 Some(all) => all.combine(next),
                 None => error = Some(next),
@@ -96,7 +105,10 @@ fn check_imported(interface: &Interface, dependencies: &Dependencies) -> Result<
         }
     };
     for defined in &interface.types {
-        members(&defined.body).iter().filter_map(|m| m.shape.as_ref()).for_each(|s| walk(s, &mut visit));
+        members(&defined.body)
+            .iter()
+            .filter_map(|m| m.shape.as_ref())
+            .for_each(|s| walk(s, &mut visit));
     }
     for function in &interface.functions {
         function.parameters.iter().for_each(|(_, parameter)| walk(&parameter.shape, &mut visit));
@@ -131,7 +143,8 @@ fn actions(dependencies: &Dependencies) -> TokenStream {
     let uses = dependencies.interfaces.iter().map(|import| {
         let (namespace, package) = (bound_value(&import.namespace), bound_value(&import.package));
         let name = bound_value(&import.name);
-        let twins = dependencies.interfaces.iter().filter(|other| other.name == import.name).count();
+        let twins =
+            dependencies.interfaces.iter().filter(|other| other.name == import.name).count();
         if twins > 1 {
             let alias = format_ident!("{package}_{name}");
             quote!(pub use super::__longshore::#namespace::#package::#name as #alias;)
@@ -209,7 +222,9 @@ fn bound_shape(shape: &Shape) -> TokenStream {
             quote!(::core::option::Option<#inner>)
         }
         Shape::Result(ok, err) => {
-            let side = |side: &Option<Box<Shape>>| side.as_ref().map_or_else(|| quote!(()), |s| bound_shape(s));
+            let side = |side: &Option<Box<Shape>>| {
+                side.as_ref().map_or_else(|| quote!(()), |s| bound_shape(s))
+            };
             let (ok, err) = (side(ok), side(err));
             quote!(::core::result::Result<#ok, #err>)
         }
@@ -268,7 +283,8 @@ fn convert(shape: &Shape, value: TokenStream, way: &str) -> TokenStream {
         }
         Shape::Tuple(inner) => {
             let names = (0..inner.len()).map(|n| format_ident!("v{n}")).collect::<Vec<_>>();
-            let values = inner.iter().zip(&names).map(|(shape, name)| convert(shape, quote!(#name), way));
+            let values =
+                inner.iter().zip(&names).map(|(shape, name)| convert(shape, quote!(#name), way));
             quote!({ let (#(#names,)*) = #value; (#(#values,)*) })
         }
         Shape::Scalar(_) | Shape::Text | Shape::Failure | Shape::Imported(..) => value,
@@ -308,7 +324,9 @@ fn conversion(defined: &Defined) -> TokenStream {
     }
     let (to, from) = match defined.body {
         Body::Record(_) => (quote!(bound::#ty { #(#outs),* }), quote!(super::#ident { #(#ins),* })),
-        Body::Enum(_) | Body::Variant(_) => (quote!(match v { #(#outs),* }), quote!(match v { #(#ins),* })),
+        Body::Enum(_) | Body::Variant(_) => {
+            (quote!(match v { #(#outs),* }), quote!(match v { #(#ins),* }))
+        }
     };
     quote! {
         #[allow(non_snake_case)]

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syn::{Attribute, Error, Expr, ExprLit, Fields, FnArg, Ident, Item, ItemFn, ItemMod, Lit, Meta, Pat, Result};
+use syn::{
+    Attribute, Error, Expr, ExprLit, Fields, FnArg, Ident, Item, ItemFn, ItemMod, Lit, Meta, Pat,
+    Result,
+};
 
 use crate::names::kebab;
 use crate::types::{Parameter, Reader, Shape};
@@ -51,7 +54,10 @@ pub(crate) struct Function {
 /// Reads a module with a body.
 pub(crate) fn read(module: &ItemMod, imports: bool) -> Result<Interface> {
     let Some((_, items)) = &module.content else {
-        return Err(Error::new_spanned(module, "the module must have its body here: `mod name { … }`"));
+        return Err(Error::new_spanned(
+            module,
+            "the module must have its body here: `mod name { … }`",
+        ));
     };
     let locals = items
         .iter()
@@ -66,7 +72,9 @@ pub(crate) fn read(module: &ItemMod, imports: bool) -> Result<Interface> {
     let functions = items
         .iter()
         .filter_map(|item| match item {
-            Item::Fn(function) if matches!(function.vis, syn::Visibility::Public(_)) => Some(function),
+            Item::Fn(function) if matches!(function.vis, syn::Visibility::Public(_)) => {
+                Some(function)
+            }
             _ => None,
         })
         .filter_map(|function| function_of(&reader, function).map_err(|e| errors.push(e)).ok())
@@ -90,7 +98,12 @@ pub(crate) fn read(module: &ItemMod, imports: bool) -> Result<Interface> {
 }
 
 /// The types that the functions reach, and that those reach, in the order of the source.
-fn reached(reader: &Reader<'_>, items: &[Item], functions: &[Function], errors: &mut Vec<Error>) -> Vec<Defined> {
+fn reached(
+    reader: &Reader<'_>,
+    items: &[Item],
+    functions: &[Function],
+    errors: &mut Vec<Error>,
+) -> Vec<Defined> {
     let sources = items
         .iter()
         .filter_map(|item| match item {
@@ -145,7 +158,10 @@ fn recursion(found: &BTreeMap<String, Option<Defined>>, errors: &mut Vec<Error>)
         let mut next = vec![defined];
         while let Some(at) = next.pop() {
             let mut inner = BTreeSet::new();
-            members(&at.body).iter().filter_map(|m| m.shape.as_ref()).for_each(|s| locals_in(s, &mut inner));
+            members(&at.body)
+                .iter()
+                .filter_map(|m| m.shape.as_ref())
+                .for_each(|s| locals_in(s, &mut inner));
             if inner.contains(name) {
                 errors.push(Error::new(
                     defined.ident.span(),
@@ -154,7 +170,10 @@ fn recursion(found: &BTreeMap<String, Option<Defined>>, errors: &mut Vec<Error>)
                 break;
             }
             next.extend(
-                inner.into_iter().filter(|n| seen.insert(n.clone())).filter_map(|n| found.get(&n)?.as_ref()),
+                inner
+                    .into_iter()
+                    .filter(|n| seen.insert(n.clone()))
+                    .filter_map(|n| found.get(&n)?.as_ref()),
             );
         }
     }
@@ -180,9 +199,12 @@ pub(crate) fn walk(shape: &Shape, visit: &mut dyn FnMut(&Shape)) {
     visit(shape);
     match shape {
         Shape::List(inner) | Shape::Option(inner) => walk(inner, visit),
-        Shape::Result(ok, err) => [ok, err].into_iter().flatten().for_each(|inner| walk(inner, visit)),
+        Shape::Result(ok, err) => {
+            [ok, err].into_iter().flatten().for_each(|inner| walk(inner, visit))
+        }
         Shape::Tuple(inner) => inner.iter().for_each(|inner| walk(inner, visit)),
-        Shape::Scalar(_) | Shape::Text | Shape::Local(_) | Shape::Failure | Shape::Imported(..) => {}
+        Shape::Scalar(_) | Shape::Text | Shape::Local(_) | Shape::Failure | Shape::Imported(..) => {
+        }
     }
 }
 
@@ -201,7 +223,9 @@ fn function_of(reader: &Reader<'_>, function: &ItemFn) -> Result<Function> {
         .inputs
         .iter()
         .map(|input| match input {
-            FnArg::Receiver(receiver) => Err(Error::new_spanned(receiver, "an operation has no `self`")),
+            FnArg::Receiver(receiver) => {
+                Err(Error::new_spanned(receiver, "an operation has no `self`"))
+            }
             FnArg::Typed(typed) => {
                 let Pat::Ident(pattern) = &*typed.pat else {
                     return Err(Error::new_spanned(&typed.pat, "give this parameter a name"));
@@ -222,10 +246,16 @@ fn function_of(reader: &Reader<'_>, function: &ItemFn) -> Result<Function> {
 fn record(reader: &Reader<'_>, item: &syn::ItemStruct) -> Result<Defined> {
     not_generic(&item.generics)?;
     let Fields::Named(fields) = &item.fields else {
-        return Err(Error::new_spanned(&item.ident, "a record needs named fields: `struct Name { field: Type }`"));
+        return Err(Error::new_spanned(
+            &item.ident,
+            "a record needs named fields: `struct Name { field: Type }`",
+        ));
     };
     if fields.named.is_empty() {
-        return Err(Error::new_spanned(&item.ident, "WIT has no empty record: give it a field, or leave it out"));
+        return Err(Error::new_spanned(
+            &item.ident,
+            "WIT has no empty record: give it a field, or leave it out",
+        ));
     }
     let members = fields
         .named
@@ -300,7 +330,9 @@ fn names_differ(interface: &Interface) -> Result<()> {
         if !seen.insert(name) {
             return Err(Error::new(
                 ident.span(),
-                format!("two things are called `{name}` in WIT, where types and functions share names: rename one"),
+                format!(
+                    "two things are called `{name}` in WIT, where types and functions share names: rename one"
+                ),
             ));
         }
     }
@@ -319,7 +351,9 @@ fn docs(attributes: &[Attribute]) -> Vec<String> {
             _ => None,
         })
         .flat_map(|text| {
-            text.split('\n').map(|l| l.strip_prefix(' ').unwrap_or(l).to_owned()).collect::<Vec<_>>()
+            text.split('\n')
+                .map(|l| l.strip_prefix(' ').unwrap_or(l).to_owned())
+                .collect::<Vec<_>>()
         })
         .collect()
 }

@@ -82,9 +82,9 @@ impl Reader<'_> {
                 ty,
                 "`()` is only known as a return value and inside `Result`: leave it out",
             )),
-            Type::Tuple(tuple) => {
-                Ok(Shape::Tuple(tuple.elems.iter().map(|ty| self.shape(ty)).collect::<Result<_>>()?))
-            }
+            Type::Tuple(tuple) => Ok(Shape::Tuple(
+                tuple.elems.iter().map(|ty| self.shape(ty)).collect::<Result<_>>()?,
+            )),
             Type::Array(array) => Err(unsupported(ty, &format!("`Vec<{}>`", text(&array.elem)))),
             Type::Reference(_) => Err(Error::new_spanned(
                 ty,
@@ -109,7 +109,10 @@ impl Reader<'_> {
         let single = path.segments.len() == 1;
         if single && self.locals.contains(&name) {
             if !last.arguments.is_none() {
-                return Err(Error::new_spanned(ty, "a type that crosses the sandbox cannot be generic"));
+                return Err(Error::new_spanned(
+                    ty,
+                    "a type that crosses the sandbox cannot be generic",
+                ));
             }
             return Ok(Shape::Local(last.ident.clone()));
         }
@@ -122,12 +125,14 @@ impl Reader<'_> {
             ("Failure", []) => Ok(Shape::Failure),
             ("Vec", [element]) => Ok(Shape::List(Box::new(self.shape(element)?))),
             ("Option", [value]) => Ok(Shape::Option(Box::new(self.shape(value)?))),
-            ("Result", [ok, err]) => {
-                Ok(Shape::Result(self.unit_or_shape(ok)?.map(Box::new), self.unit_or_shape(err)?.map(Box::new)))
-            }
-            ("Result", [ok]) => {
-                Ok(Shape::Result(self.unit_or_shape(ok)?.map(Box::new), Some(Box::new(Shape::Failure))))
-            }
+            ("Result", [ok, err]) => Ok(Shape::Result(
+                self.unit_or_shape(ok)?.map(Box::new),
+                self.unit_or_shape(err)?.map(Box::new),
+            )),
+            ("Result", [ok]) => Ok(Shape::Result(
+                self.unit_or_shape(ok)?.map(Box::new),
+                Some(Box::new(Shape::Failure)),
+            )),
             _ => Err(foreign(ty, &name, &inner)),
         }
     }
@@ -165,7 +170,9 @@ fn foreign(ty: &Type, name: &str, inner: &[&Type]) -> Error {
         ("isize", _) => unsupported(ty, "`i32`, or `i64`"),
         ("u128" | "i128", _) => unsupported(ty, "`String` with decimal digits"),
         ("str" | "OsString" | "PathBuf" | "Path", _) => unsupported(ty, "`String`"),
-        ("Duration", _) => unsupported(ty, "`u64` with the unit in the name, for example `timeout_ms`"),
+        ("Duration", _) => {
+            unsupported(ty, "`u64` with the unit in the name, for example `timeout_ms`")
+        }
         ("SystemTime" | "Instant", _) => unsupported(ty, "`u64` milliseconds since the epoch"),
         ("Value", _) => unsupported(ty, "`String` with JSON text, or a struct"),
         ("Bytes", _) => unsupported(ty, "`Vec<u8>`"),
@@ -184,7 +191,12 @@ fn unsupported(ty: &Type, instead: &str) -> Error {
 
 /// A type as an author would write it.
 fn text(ty: &Type) -> String {
-    quote::quote!(#ty).to_string().replace(" < ", "<").replace(" >", ">").replace(" ,", ",").replace(" :: ", "::")
+    quote::quote!(#ty)
+        .to_string()
+        .replace(" < ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
+        .replace(" :: ", "::")
 }
 
 fn arguments(arguments: &PathArguments) -> Vec<&Type> {

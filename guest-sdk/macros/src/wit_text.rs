@@ -13,7 +13,11 @@ use crate::types::Shape;
 pub(crate) const TYPES: &str = "longshore:action/types@0.1.0";
 
 /// The body of the interface, between the braces of its package.
-pub(crate) fn interface_text(arguments: &Arguments, interface: &Interface, imports: &[Imported]) -> String {
+pub(crate) fn interface_text(
+    arguments: &Arguments,
+    interface: &Interface,
+    imports: &[Imported],
+) -> String {
     let mut out = String::new();
     docs(&mut out, "", &interface.docs);
     line(&mut out, "", &format!("interface {} {{", escape(&arguments.interface)));
@@ -47,7 +51,8 @@ pub(crate) fn interface_text(arguments: &Arguments, interface: &Interface, impor
             .map(|(name, parameter)| format!("{}: {}", escape(name), shape_text(&parameter.shape)))
             .collect::<Vec<_>>()
             .join(", ");
-        let output = function.output.as_ref().map(|s| format!(" -> {}", shape_text(s))).unwrap_or_default();
+        let output =
+            function.output.as_ref().map(|s| format!(" -> {}", shape_text(s))).unwrap_or_default();
         line(&mut out, "  ", &format!("{}: func({parameters}){output};", escape(&function.name)));
     }
     line(&mut out, "", "}");
@@ -56,26 +61,43 @@ pub(crate) fn interface_text(arguments: &Arguments, interface: &Interface, impor
 
 /// A package of its own, as it is committed and shared.
 pub(crate) fn package_text(arguments: &Arguments, interface: &str) -> String {
-    format!("package {}{};\n\n{interface}", arguments.package.path(), arguments.package.at_version())
+    format!(
+        "package {}{};\n\n{interface}",
+        arguments.package.path(),
+        arguments.package.at_version()
+    )
 }
 
 /// Everything that wit-bindgen is given: the world, the package, and what they stand on.
-pub(crate) fn component_text(arguments: &Arguments, interface: &str, dependencies: &str, imports: &[Imported]) -> String {
+pub(crate) fn component_text(
+    arguments: &Arguments,
+    interface: &str,
+    dependencies: &str,
+    imports: &[Imported],
+) -> String {
     let package = &arguments.package;
     let mut out = String::new();
     line(
         &mut out,
         "",
-        &format!("package longshore-component:{}-{}-{};", package.namespace, package.name, arguments.interface),
+        &format!(
+            "package longshore-component:{}-{}-{};",
+            package.namespace, package.name, arguments.interface
+        ),
     );
     line(&mut out, "", "world component {");
     for import in imports {
         line(&mut out, "  ", &format!("import {};", import.id));
     }
-    let export = format!("{}/{}{}", package.path(), escape(&arguments.interface), package.at_version());
+    let export =
+        format!("{}/{}{}", package.path(), escape(&arguments.interface), package.at_version());
     line(&mut out, "  ", &format!("export {export};"));
     line(&mut out, "", "}");
-    line(&mut out, "", &format!("package {}{} {{\n{interface}}}", package.path(), package.at_version()));
+    line(
+        &mut out,
+        "",
+        &format!("package {}{} {{\n{interface}}}", package.path(), package.at_version()),
+    );
     out.push_str(dependencies);
     out
 }
@@ -96,7 +118,10 @@ fn uses(interface: &Interface, imports: &[Imported]) -> BTreeMap<String, BTreeSe
         _ => {}
     };
     for defined in &interface.types {
-        members(&defined.body).iter().filter_map(|member| member.shape.as_ref()).for_each(|s| walk(s, &mut visit));
+        members(&defined.body)
+            .iter()
+            .filter_map(|member| member.shape.as_ref())
+            .for_each(|s| walk(s, &mut visit));
     }
     for function in &interface.functions {
         function.parameters.iter().for_each(|(_, parameter)| walk(&parameter.shape, &mut visit));
@@ -106,8 +131,13 @@ fn uses(interface: &Interface, imports: &[Imported]) -> BTreeMap<String, BTreeSe
 }
 
 /// The interface's id and the type's WIT name.
-pub(crate) fn imported(imports: &[Imported], interface: &str, name: &str) -> Option<(String, String)> {
-    let import = imports.iter().find(|import| crate::names::bound_value(&import.name) == interface)?;
+pub(crate) fn imported(
+    imports: &[Imported],
+    interface: &str,
+    name: &str,
+) -> Option<(String, String)> {
+    let import =
+        imports.iter().find(|import| crate::names::bound_value(&import.name) == interface)?;
     let kind = import.types.iter().find(|kind| crate::names::bound_type(kind) == name)?;
     Some((import.id.clone(), kind.clone()))
 }
@@ -136,7 +166,9 @@ fn shape_text(shape: &Shape) -> String {
         Shape::Tuple(inner) => {
             format!("tuple<{}>", inner.iter().map(shape_text).collect::<Vec<_>>().join(", "))
         }
-        Shape::Local(ident) => crate::names::kebab(ident).map_or_else(|_| ident.to_string(), |n| escape(&n)),
+        Shape::Local(ident) => {
+            crate::names::kebab(ident).map_or_else(|_| ident.to_string(), |n| escape(&n))
+        }
         Shape::Failure => "failure".to_owned(),
         Shape::Imported(_, name) => {
             crate::names::kebab(name).map_or_else(|_| name.to_string(), |name| escape(&name))

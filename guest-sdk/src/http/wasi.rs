@@ -1,7 +1,9 @@
 //! The component side: one exchange over `wasi:http/outgoing-handler@0.2`.
 
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+};
 use wasip2::http::types::{RequestOptions, Scheme};
 use wasip2::io::streams::{InputStream, StreamError};
 
@@ -39,7 +41,8 @@ fn outgoing(request: &Request, url: &Url<'_>) -> Result<OutgoingRequest> {
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
         .collect::<Vec<_>>();
-    let headers = Fields::from_list(&headers).map_err(|_| broken("a header is malformed or forbidden"))?;
+    let headers =
+        Fields::from_list(&headers).map_err(|_| broken("a header is malformed or forbidden"))?;
     let outgoing = OutgoingRequest::new(headers);
     let method = match request.method.as_str() {
         "GET" => Method::Get,
@@ -62,9 +65,9 @@ fn write(body: OutgoingBody, bytes: &[u8]) -> Result<()> {
     if !bytes.is_empty() {
         let stream = body.write().map_err(|()| broken("the body was taken twice"))?;
         for chunk in bytes.chunks(WRITE) {
-            stream
-                .blocking_write_and_flush(chunk)
-                .map_err(|_| Failure::retryable("http-connect", "the connection ended while sending"))?;
+            stream.blocking_write_and_flush(chunk).map_err(|_| {
+                Failure::retryable("http-connect", "the connection ended while sending")
+            })?;
         }
     }
     OutgoingBody::finish(body, None).map_err(failure)
@@ -79,7 +82,12 @@ fn receive(response: &IncomingResponse, max: usize) -> Result<Response> {
         .collect();
     let body = response.consume().map_err(|()| broken("the body was taken twice"))?;
     let stream = body.stream().map_err(|()| broken("the body was taken twice"))?;
-    Ok(Response { url: String::new(), status: response.status(), headers, body: read(&stream, max)? })
+    Ok(Response {
+        url: String::new(),
+        status: response.status(),
+        headers,
+        body: read(&stream, max)?,
+    })
 }
 
 fn read(stream: &InputStream, max: usize) -> Result<Vec<u8>> {
@@ -89,7 +97,10 @@ fn read(stream: &InputStream, max: usize) -> Result<Vec<u8>> {
             Ok(chunk) => bytes.extend_from_slice(&chunk),
             Err(StreamError::Closed) => return Ok(bytes),
             Err(StreamError::LastOperationFailed(_)) => {
-                return Err(Failure::retryable("http-connect", "the connection ended while receiving"));
+                return Err(Failure::retryable(
+                    "http-connect",
+                    "the connection ended while receiving",
+                ));
             }
         }
         if bytes.len() > max {
@@ -108,7 +119,9 @@ fn failure(code: ErrorCode) -> Failure {
         | ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout => Failure::retryable("http-timeout", "the server took too long"),
+        | ErrorCode::HttpResponseTimeout => {
+            Failure::retryable("http-timeout", "the server took too long")
+        }
         ErrorCode::DnsError(_)
         | ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
@@ -121,7 +134,9 @@ fn failure(code: ErrorCode) -> Failure {
         ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
             Failure::fatal("http-denied", "the host does not allow this request")
         }
-        ErrorCode::TlsCertificateError | ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
+        ErrorCode::TlsCertificateError
+        | ErrorCode::TlsProtocolError
+        | ErrorCode::TlsAlertReceived(_) => {
             Failure::fatal("http-tls", "the server's certificate or TLS was not accepted")
         }
         _ => Failure::fatal("http", "the exchange broke the protocol"),

@@ -16,8 +16,9 @@ pub fn check_wit(wit: &str, path: impl AsRef<Path>) {
         std::fs::write(path, wit).expect("the WIT file can be written");
         return;
     }
-    let committed = std::fs::read_to_string(path)
-        .unwrap_or_else(|error| panic!("cannot read `{}`: {error}; bless it with LONGSHORE_BLESS=1", path.display()));
+    let committed = std::fs::read_to_string(path).unwrap_or_else(|error| {
+        panic!("cannot read `{}`: {error}; bless it with LONGSHORE_BLESS=1", path.display())
+    });
     assert!(
         committed == wit,
         "`{}` is not what the code says; bless it with LONGSHORE_BLESS=1\n--- committed\n{committed}\n--- code\n{wit}",

@@ -24,7 +24,12 @@ pub struct Attempt {
 impl Default for Attempt {
     /// The first attempt of a run called `test`, with a minute to go.
     fn default() -> Self {
-        Self { run_id: "test".into(), number: 1, idempotency_key: "test/1".into(), remaining_ms: 60_000 }
+        Self {
+            run_id: "test".into(),
+            number: 1,
+            idempotency_key: "test/1".into(),
+            remaining_ms: 60_000,
+        }
     }
 }
 

@@ -113,7 +113,13 @@ impl Sandbox {
     pub fn build(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let cargo = variable("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(&cargo)
-            .args(["build", "--release", "--target", "wasm32-wasip2", "--message-format=json-render-diagnostics"])
+            .args([
+                "build",
+                "--release",
+                "--target",
+                "wasm32-wasip2",
+                "--message-format=json-render-diagnostics",
+            ])
             .current_dir(folder.as_ref())
             .output()
             .map_err(|error| Error::Start(cargo.display().to_string(), error))?;
@@ -150,20 +156,32 @@ impl Sandbox {
     ///
     /// When `longshore` cannot be started, gives no outcome, or the value is not a `T`. A failure or fault of the operation is an
     /// [`Answer`].
-    pub fn call<T: DeserializeOwned>(&self, function: &str, arguments: &impl Serialize) -> Result<Answer<T>, Error> {
+    pub fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        arguments: &impl Serialize,
+    ) -> Result<Answer<T>, Error> {
         let input = serde_json::to_vec(arguments).map_err(Error::Shape)?;
         let mut command = Command::new(&self.program);
-        command.arg("run").arg(&self.component).args(["--function", function, "--input", "-", "--json"]);
+        command.arg("run").arg(&self.component).args([
+            "--function",
+            function,
+            "--input",
+            "-",
+            "--json",
+        ]);
         for capability in &self.allow {
             command.args(["--allow", capability]);
         }
-        let output = run(command, &input).map_err(|error| Error::Start(self.program.display().to_string(), error))?;
+        let output = run(command, &input)
+            .map_err(|error| Error::Start(self.program.display().to_string(), error))?;
         answer(&output)
     }
 }
 
 fn run(mut command: Command, input: &[u8]) -> std::io::Result<Output> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdin = child.stdin.take();
     std::thread::scope(|scope| {
         // A program that refuses early closes its input; what it says about that is the better message.
@@ -174,15 +192,20 @@ fn run(mut command: Command, input: &[u8]) -> std::io::Result<Output> {
 
 fn answer<T: DeserializeOwned>(output: &Output) -> Result<Answer<T>, Error> {
     let said = || {
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Error::Run(format!("{}\n{out}{err}", output.status))
     };
     let mut document: Value = serde_json::from_slice(&output.stdout).map_err(|_| said())?;
     let outcome = document.get_mut("outcome").map(Value::take).ok_or_else(said)?;
     let Value::Object(outcome) = outcome else { return Err(said()) };
     match outcome.into_iter().next() {
-        Some((kind, value)) if kind == "ok" => serde_json::from_value(value).map(Answer::Ok).map_err(Error::Shape),
-        Some((kind, value)) if kind == "failed" => failure(&value).map(Answer::Failed).ok_or_else(said),
+        Some((kind, value)) if kind == "ok" => {
+            serde_json::from_value(value).map(Answer::Ok).map_err(Error::Shape)
+        }
+        Some((kind, value)) if kind == "failed" => {
+            failure(&value).map(Answer::Failed).ok_or_else(said)
+        }
         Some((kind, value)) if kind == "fault" => Ok(Answer::Fault(value)),
         _ => Err(said()),
     }
@@ -206,7 +229,9 @@ fn artifact(messages: &str, manifest: &Path) -> Result<PathBuf, Error> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .filter(|message| message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest))
+        .filter(|message| {
+            message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest)
+        })
         .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
         .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
@@ -220,7 +245,10 @@ fn artifact(messages: &str, manifest: &Path) -> Result<PathBuf, Error> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "where the programs of a test are, read nowhere else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the programs of a test are, read nowhere else"
+)]
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from)
 }
@@ -249,16 +277,30 @@ mod tests {
     fn what_is_no_outcome_is_told_with_what_was_said() {
         let error = answer::<u32>(&output("oops")).unwrap_err().to_string();
         assert!(error.contains("oops") && error.contains("said"), "{error}");
-        assert!(matches!(answer::<u32>(&output(r#"{"outcome":{"ok":"x"}}"#)), Err(Error::Shape(_))));
+        assert!(matches!(
+            answer::<u32>(&output(r#"{"outcome":{"ok":"x"}}"#)),
+            Err(Error::Shape(_))
+        ));
     }
 
     #[test]
     fn only_this_crates_component_is_taken() {
         let line = |manifest: &str, file: &str| {
-            format!(r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","filenames":["{file}","x.rlib"]}}"#)
+            format!(
+                r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","filenames":["{file}","x.rlib"]}}"#
+            )
         };
-        let messages = [line("/other/Cargo.toml", "o.wasm"), line("/mine/Cargo.toml", "m.wasm")].join("\n");
-        assert_eq!(artifact(&messages, Path::new("/mine/Cargo.toml")).unwrap(), Path::new("m.wasm"));
-        assert!(artifact(&messages, Path::new("/none/Cargo.toml")).unwrap_err().to_string().contains("cdylib"));
+        let messages =
+            [line("/other/Cargo.toml", "o.wasm"), line("/mine/Cargo.toml", "m.wasm")].join("\n");
+        assert_eq!(
+            artifact(&messages, Path::new("/mine/Cargo.toml")).unwrap(),
+            Path::new("m.wasm")
+        );
+        assert!(
+            artifact(&messages, Path::new("/none/Cargo.toml"))
+                .unwrap_err()
+                .to_string()
+                .contains("cdylib")
+        );
     }
 }

@@ -64,7 +64,9 @@ fn sentences(text: &str) -> impl Iterator<Item = usize> {
 /// The best place to cut a sentence that is too long: behind the last space, else between characters.
 fn inside(sentence: &str, limit: usize) -> usize {
     let hard = sentence.floor_char_boundary(limit);
-    if let Some((at, space)) = sentence[..hard].char_indices().rev().find(|(_, c)| c.is_whitespace()) {
+    if let Some((at, space)) =
+        sentence[..hard].char_indices().rev().find(|(_, c)| c.is_whitespace())
+    {
         return at + space.len_utf8();
     }
     if hard > 0 { hard } else { sentence.chars().next().map_or(sentence.len(), char::len_utf8) }
@@ -82,7 +84,10 @@ mod tests {
 
     #[test]
     fn sentences_end_where_a_reader_says() {
-        assert_eq!(cut("It is 3.5 m. Really?! \"Yes.\" End"), ["It is 3.5 m. ", "Really?! ", "\"Yes.\" ", "End"]);
+        assert_eq!(
+            cut("It is 3.5 m. Really?! \"Yes.\" End"),
+            ["It is 3.5 m. ", "Really?! ", "\"Yes.\" ", "End"]
+        );
         assert_eq!(cut("Heading\n\nText goes\non. "), ["Heading\n\n", "Text goes\non. "]);
         assert_eq!(cut("一。二。"), ["一。", "二。"]);
         assert_eq!(cut(""), [""; 0]);

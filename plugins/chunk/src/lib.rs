@@ -76,7 +76,9 @@ mod tests {
     #[test]
     fn the_setting_decides_when_the_call_does_not_say() {
         let text = "One sentence of nine words stands here in line. ".repeat(40);
-        let by_setting = testing::with_settings(&serde_json::json!({ "max-tokens": 60 }), || split(text.clone(), None));
+        let by_setting = testing::with_settings(&serde_json::json!({ "max-tokens": 60 }), || {
+            split(text.clone(), None)
+        });
         assert_eq!(by_setting, split(text.clone(), Some(60)));
         assert_ne!(by_setting, split(text, None), "the default is 500");
     }

@@ -81,7 +81,10 @@ mod tests {
         let near = likeness("the ship left the harbour", "a ship enters the harbour");
         let far = likeness("the ship left the harbour", "numbers grow without bound");
         assert!(near > 0.3 && near > far + 0.2, "{near} {far}");
-        assert!((likeness("Ship, SHIP!", "ship ship") - 1.0).abs() < 1e-5, "case and punctuation are no words");
+        assert!(
+            (likeness("Ship, SHIP!", "ship ship") - 1.0).abs() < 1e-5,
+            "case and punctuation are no words"
+        );
     }
 
     #[test]
@@ -97,6 +100,9 @@ mod tests {
 
     #[test]
     fn the_committed_wit_is_the_code() {
-        longshore_guest::testing::check_wit(embed::WIT, concat!(env!("CARGO_MANIFEST_DIR"), "/wit/embed.wit"));
+        longshore_guest::testing::check_wit(
+            embed::WIT,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/wit/embed.wit"),
+        );
     }
 }

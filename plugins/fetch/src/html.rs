@@ -1,13 +1,44 @@
 //! From HTML to what a reader reads. Not a browser: it never fails, keeps no tree, and takes one pass over the page.
 
 /// Elements whose content no reader sees.
-const HIDDEN: &[&str] = &["script", "style", "noscript", "template", "svg", "iframe", "object", "select", "textarea"];
+const HIDDEN: &[&str] =
+    &["script", "style", "noscript", "template", "svg", "iframe", "object", "select", "textarea"];
 
 /// Elements that stand on lines of their own.
 const BLOCKS: &[&str] = &[
-    "address", "article", "aside", "blockquote", "body", "dd", "details", "div", "dl", "dt", "fieldset", "figcaption",
-    "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "html", "main", "nav", "ol", "p",
-    "pre", "section", "summary", "table", "ul",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "html",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "summary",
+    "table",
+    "ul",
 ];
 
 /// Elements that begin a new line and no paragraph.
@@ -195,14 +226,60 @@ fn reference(text: &str) -> Option<(char, usize)> {
 
 fn named(name: &str) -> Option<char> {
     const NAMED: &[(&str, char)] = &[
-        ("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", '\u{a0}'), ("copy", '©'),
-        ("reg", '®'), ("trade", '™'), ("hellip", '…'), ("mdash", '—'), ("ndash", '–'), ("lsquo", '‘'), ("rsquo", '’'),
-        ("ldquo", '“'), ("rdquo", '”'), ("laquo", '«'), ("raquo", '»'), ("bull", '•'), ("middot", '·'), ("deg", '°'),
-        ("plusmn", '±'), ("times", '×'), ("divide", '÷'), ("micro", 'µ'), ("para", '¶'), ("sect", '§'), ("euro", '€'),
-        ("pound", '£'), ("yen", '¥'), ("cent", '¢'), ("rarr", '→'), ("larr", '←'), ("auml", 'ä'), ("ouml", 'ö'),
-        ("uuml", 'ü'), ("Auml", 'Ä'), ("Ouml", 'Ö'), ("Uuml", 'Ü'), ("szlig", 'ß'), ("eacute", 'é'), ("egrave", 'è'),
-        ("agrave", 'à'), ("ccedil", 'ç'), ("ntilde", 'ñ'), ("oslash", 'ø'), ("aring", 'å'), ("aelig", 'æ'),
-        ("iacute", 'í'), ("oacute", 'ó'), ("aacute", 'á'), ("uacute", 'ú'), ("ecirc", 'ê'), ("shy", '\u{ad}'),
+        ("amp", '&'),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("nbsp", '\u{a0}'),
+        ("copy", '©'),
+        ("reg", '®'),
+        ("trade", '™'),
+        ("hellip", '…'),
+        ("mdash", '—'),
+        ("ndash", '–'),
+        ("lsquo", '‘'),
+        ("rsquo", '’'),
+        ("ldquo", '“'),
+        ("rdquo", '”'),
+        ("laquo", '«'),
+        ("raquo", '»'),
+        ("bull", '•'),
+        ("middot", '·'),
+        ("deg", '°'),
+        ("plusmn", '±'),
+        ("times", '×'),
+        ("divide", '÷'),
+        ("micro", 'µ'),
+        ("para", '¶'),
+        ("sect", '§'),
+        ("euro", '€'),
+        ("pound", '£'),
+        ("yen", '¥'),
+        ("cent", '¢'),
+        ("rarr", '→'),
+        ("larr", '←'),
+        ("auml", 'ä'),
+        ("ouml", 'ö'),
+        ("uuml", 'ü'),
+        ("Auml", 'Ä'),
+        ("Ouml", 'Ö'),
+        ("Uuml", 'Ü'),
+        ("szlig", 'ß'),
+        ("eacute", 'é'),
+        ("egrave", 'è'),
+        ("agrave", 'à'),
+        ("ccedil", 'ç'),
+        ("ntilde", 'ñ'),
+        ("oslash", 'ø'),
+        ("aring", 'å'),
+        ("aelig", 'æ'),
+        ("iacute", 'í'),
+        ("oacute", 'ó'),
+        ("aacute", 'á'),
+        ("uacute", 'ú'),
+        ("ecirc", 'ê'),
+        ("shy", '\u{ad}'),
     ];
     NAMED.iter().find(|(known, _)| *known == name).map(|(_, character)| *character)
 }
@@ -224,7 +301,10 @@ mod tests {
 
     #[test]
     fn references_are_decoded_and_unknown_ones_kept() {
-        assert_eq!(decode("&#65;&#x42;&uuml;&nope;&amp;lt; & &#0;&#xD800;"), "ABü&nope;&lt; & \u{fffd}\u{fffd}");
+        assert_eq!(
+            decode("&#65;&#x42;&uuml;&nope;&amp;lt; & &#0;&#xD800;"),
+            "ABü&nope;&lt; & \u{fffd}\u{fffd}"
+        );
     }
 
     #[test]

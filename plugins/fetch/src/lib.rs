@@ -86,15 +86,27 @@ mod tests {
     #[test]
     fn html_becomes_title_and_text() {
         let body = b"<title>T &amp; U</title><script>x<1</script><p>One<br>two</p>";
-        let document =
-            with_http(|_| Ok(page(200, "text/html; charset=utf-8", body)), || get("http://a/".into())).unwrap();
-        assert_eq!((document.title.as_deref(), document.text.as_str()), (Some("T & U"), "One\ntwo"));
-        assert_eq!((document.media_type.as_str(), document.bytes), ("text/html", body.len() as u64));
+        let document = with_http(
+            |_| Ok(page(200, "text/html; charset=utf-8", body)),
+            || get("http://a/".into()),
+        )
+        .unwrap();
+        assert_eq!(
+            (document.title.as_deref(), document.text.as_str()),
+            (Some("T & U"), "One\ntwo")
+        );
+        assert_eq!(
+            (document.media_type.as_str(), document.bytes),
+            ("text/html", body.len() as u64)
+        );
     }
 
     #[test]
     fn markdown_passes_through_and_latin_is_read() {
-        let document = with_http(|_| Ok(page(200, "text/markdown", b"# A\n\n  <b>")), || get("http://a/".into()));
+        let document = with_http(
+            |_| Ok(page(200, "text/markdown", b"# A\n\n  <b>")),
+            || get("http://a/".into()),
+        );
         assert_eq!(document.unwrap().text, "# A\n\n  <b>");
         let latin = with_http(
             |_| Ok(page(200, "text/plain; charset=ISO-8859-1", b"caf\xe9")),
@@ -106,7 +118,9 @@ mod tests {
     #[test]
     fn failures_know_whether_to_try_again() {
         let code = |status, media: &'static str| {
-            let failure = with_http(move |_| Ok(page(status, media, b"x")), || get("http://a/".into())).unwrap_err();
+            let failure =
+                with_http(move |_| Ok(page(status, media, b"x")), || get("http://a/".into()))
+                    .unwrap_err();
             (failure.is_retryable(), failure.code)
         };
         assert_eq!(code(503, "text/plain"), (true, "http-503".into()));

@@ -31,6 +31,9 @@ mod tests {
 
     #[test]
     fn the_committed_wit_is_the_code() {
-        longshore_guest::testing::check_wit(hash::WIT, concat!(env!("CARGO_MANIFEST_DIR"), "/wit/hash.wit"));
+        longshore_guest::testing::check_wit(
+            hash::WIT,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/wit/hash.wit"),
+        );
     }
 }

@@ -94,7 +94,10 @@ pub mod ingest {
         let hashes = actions::hash::sha256(&texts);
         let tokens = chunks.iter().map(|chunk| u64::from(chunk.tokens)).sum();
         if embeddings.len() != chunks.len() || hashes.len() != chunks.len() {
-            return Err(Failure::fatal("bad-answer", "an action answered for another number of chunks"));
+            return Err(Failure::fatal(
+                "bad-answer",
+                "an action answered for another number of chunks",
+            ));
         }
         let entries = chunks
             .into_iter()

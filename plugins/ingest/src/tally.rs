@@ -12,7 +12,10 @@ pub(crate) fn check(request: &Request) -> Result<(), Failure> {
     match request.urls.len() {
         0 => Err(Failure::fatal("bad-request", "there is no URL to ingest")),
         1..=MAX_URLS => Ok(()),
-        count => Err(Failure::fatal("bad-request", format!("there are {count} URLs, at most {MAX_URLS} are taken"))),
+        count => Err(Failure::fatal(
+            "bad-request",
+            format!("there are {count} URLs, at most {MAX_URLS} are taken"),
+        )),
     }
 }
 
@@ -66,12 +69,18 @@ mod tests {
     fn lines_add_up_and_failures_stay_in_the_report() {
         let page = Ingested { title: None, chunks: 3, tokens: 40, new: 1, existing: 2 };
         let good = Line { url: "http://a/".into(), outcome: Outcome::Ingested(page) };
-        let bad = Line { url: "http://b/".into(), outcome: Outcome::Failed(Failure::fatal("http-404", "gone")) };
+        let bad = Line {
+            url: "http://b/".into(),
+            outcome: Outcome::Failed(Failure::fatal("http-404", "gone")),
+        };
         let mut report = Report::default();
         for line in [good.clone(), bad.clone(), good] {
             add(&mut report, line);
         }
-        assert_eq!((report.documents, report.failures, report.chunks, report.tokens), (2, 1, 6, 80));
+        assert_eq!(
+            (report.documents, report.failures, report.chunks, report.tokens),
+            (2, 1, 6, 80)
+        );
         assert_eq!((report.new, report.existing, report.lines.len()), (2, 4, 3));
         assert_eq!(note(&bad), "left out http://b/: http-404: gone");
     }

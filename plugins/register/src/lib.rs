@@ -36,7 +36,11 @@ pub mod register {
     /// Fails, fatally, with `bad-hash` when a hash is not that of its text (nothing is written then), and with `io` when the
     /// folder cannot be written to.
     pub fn put(entries: Vec<Entry>) -> Result<Registered, Failure> {
-        store::put(std::path::Path::new("/store"), &entries, &longshore_guest::attempt::idempotency_key())
+        store::put(
+            std::path::Path::new("/store"),
+            &entries,
+            &longshore_guest::attempt::idempotency_key(),
+        )
     }
 }
 

@@ -74,8 +74,10 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -86,11 +88,18 @@ mod tests {
         let (a, b) = (entry("a"), entry("b"));
         let first = put(folder.path(), &[a.clone()], "run/1").unwrap();
         assert_eq!((first.new.len(), first.existing.len()), (1, 0));
-        let again = put(folder.path(), &[Entry { source: "http://b/".into(), ..a.clone() }, b.clone()], "run/2").unwrap();
+        let again = put(
+            folder.path(),
+            &[Entry { source: "http://b/".into(), ..a.clone() }, b.clone()],
+            "run/2",
+        )
+        .unwrap();
         assert_eq!((again.existing, again.new), (vec![a.hash.clone()], vec![b.hash.clone()]));
         assert_eq!(names(folder.path()).len(), 2, "no temporary file is left");
-        let kept: Entry =
-            serde_json::from_slice(&fs::read(folder.path().join(format!("{}.json", a.hash))).unwrap()).unwrap();
+        let kept: Entry = serde_json::from_slice(
+            &fs::read(folder.path().join(format!("{}.json", a.hash))).unwrap(),
+        )
+        .unwrap();
         assert_eq!(kept, a, "the first source is kept");
     }
 

@@ -13,6 +13,7 @@ fn main() -> std::process::ExitCode {
         return std::process::ExitCode::from(2);
     }
     println!("input: {input}");
-    let status = arguments.iter().find_map(|argument| argument.strip_prefix("--exit=")?.parse::<u8>().ok());
+    let status =
+        arguments.iter().find_map(|argument| argument.strip_prefix("--exit=")?.parse::<u8>().ok());
     std::process::ExitCode::from(status.unwrap_or(0))
 }
