@@ -28,6 +28,41 @@ pub fn get<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
     })
 }
 
+/// One whole number; `None` when it is neither set nor has a default.
+///
+/// It says less than [`get`] about what does not fit, and spares a small component about 50 KB of JSON reader.
+///
+/// # Errors
+///
+/// Fatal, code `settings`, when it is no whole number of 64 bits.
+pub fn integer(name: &str) -> Result<Option<i64>> {
+    let Some(text) = one(name) else { return Ok(None) };
+    match text.trim().parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(Failure::fatal(
+            "settings",
+            ["the setting `", name, "` is no whole number"].concat(),
+        )),
+    }
+}
+
+/// One truth value; `None` when it is neither set nor has a default.
+///
+/// # Errors
+///
+/// Fatal, code `settings`, when it is neither `true` nor `false`.
+pub fn boolean(name: &str) -> Result<Option<bool>> {
+    match one(name).as_deref().map(str::trim) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(Failure::fatal(
+            "settings",
+            ["the setting `", name, "` is not true or false"].concat(),
+        )),
+    }
+}
+
 #[cfg(target_family = "wasm")]
 fn all() -> String {
     crate::bindings::action::settings::all()
@@ -70,5 +105,12 @@ mod tests {
             Ok(Some("x".into()))
         );
         assert_eq!(get::<String>("a"), Ok(None));
+        let settings = json!({ "n": -7, "yes": true, "f": 1.5 });
+        with_settings(&settings, || {
+            assert_eq!((integer("n"), boolean("yes")), (Ok(Some(-7)), Ok(Some(true))));
+            assert_eq!((integer("none"), boolean("none")), (Ok(None), Ok(None)));
+            assert_eq!(integer("f").unwrap_err().code, "settings");
+            assert_eq!(boolean("n").unwrap_err().code, "settings");
+        });
     }
 }

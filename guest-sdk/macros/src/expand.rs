@@ -335,3 +335,70 @@ fn conversion(defined: &Defined) -> TokenStream {
         fn #into(v: bound::#ty) -> super::#ident { #from }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> String {
+        let arguments = syn::parse_str("package = \"a:b@1.0.0\", interface = \"c\"").unwrap();
+        let module = syn::parse_str(&format!("mod c {{ {body} }}")).unwrap();
+        let error = expand(Kind::Action, &arguments, &module).unwrap_err();
+        error.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_wit_cannot_say_is_refused_with_what_to_use_instead() {
+        for (body, advice) in [
+            (
+                "pub fn f(v: HashMap<String, u8>) {}",
+                "`HashMap<String, u8>` has no WIT form: use `Vec<(String, u8)>`",
+            ),
+            ("pub fn f(v: usize) {}", "use `u32`, or `u64`"),
+            ("pub fn f(v: [u8; 4]) {}", "use `Vec<u8>`"),
+            ("pub fn f(v: Box<u8>) {}", "use the value itself"),
+            ("pub fn f(v: Vec<&str>) {}", "use the owned type"),
+            ("pub fn f(v: &mut u8) {}", "return the changed one"),
+            ("pub fn f(v: std::path::PathBuf) {}", "use `String`"),
+            ("pub fn f(v: Elsewhere) {}", "define it as a struct with named fields"),
+            ("pub fn f(v: impl Fn()) {}", "behaviour cannot cross the sandbox"),
+            ("pub async fn f() {}", "remove `async`"),
+            ("pub fn f<T>(v: T) {}", "cannot be generic"),
+            ("fn f() {}", "exports nothing"),
+            ("pub struct S(u8); pub fn f(v: S) {}", "named fields"),
+            ("pub struct S { part_1: u8 } pub fn f(v: S) {}", "must begin with an ASCII letter"),
+            (
+                "pub enum E { A { x: u8 } } pub fn f(v: E) {}",
+                "define a struct and write `Case(ThatStruct)`",
+            ),
+            ("pub enum E { A(u8, u8) } pub fn f(v: E) {}", "at most one value"),
+            ("pub struct S { s: Vec<S> } pub fn f(v: S) {}", "contains itself"),
+            ("pub struct Size { n: u8 } pub fn size() -> Size {}", "rename one"),
+        ] {
+            let said = refused(body);
+            assert!(said.contains(advice), "`{body}`: {said}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let said = refused("pub fn f(v: usize) {} pub fn g(v: isize) {}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        for (text, advice) in [
+            ("package = \"nope\", interface = \"c\"", "acme:text@1.0.0"),
+            ("interface = \"c\"", "`package` is missing"),
+            ("package = \"a:b\", interface = \"C\"", "is not a WIT name"),
+            ("package = \"a:b\", world = \"c\"", "unknown argument"),
+        ] {
+            let said = syn::parse_str::<Arguments>(text)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
+            assert!(said.contains(advice), "`{text}`: {said}");
+        }
+    }
+}

@@ -8,12 +8,12 @@
 /// A token is estimated as four bytes of UTF-8. The chunks, put together, are the text again.
 #[longshore_guest::action(package = "longshore-plugins:chunk@1.0.0", interface = "chunk")]
 pub mod chunk {
-    use longshore_guest::Failure;
+    use longshore_guest::{Failure, settings};
 
     use crate::cut;
 
     /// What the setting `max-tokens` may be.
-    const RANGE: std::ops::RangeInclusive<u32> = 50..=4000;
+    const RANGE: std::ops::RangeInclusive<i64> = 50..=4000;
 
     /// A stretch of the text.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub mod chunk {
     /// Fails, fatally, with `bad-max-tokens` when the number is not between 50 and 4000.
     pub fn split(text: String, max_tokens: Option<u32>) -> Result<Vec<Chunk>, Failure> {
         let max = match max_tokens {
-            Some(max) => max,
-            None => crate::configured()?,
+            Some(max) => i64::from(max),
+            None => settings::integer("max-tokens")?.unwrap_or(crate::DEFAULT_MAX_TOKENS),
         };
         if !RANGE.contains(&max) {
             return Err(Failure::fatal(
@@ -51,22 +51,8 @@ pub mod chunk {
 
 mod cut;
 
-/// The settings of this component.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Settings {
-    max_tokens: u32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { max_tokens: 500 }
-    }
-}
-
-fn configured() -> Result<u32, longshore_guest::Failure> {
-    Ok(longshore_guest::settings::load::<Settings>()?.max_tokens)
-}
+/// What the setting `max-tokens` is without a host that knows the schema.
+const DEFAULT_MAX_TOKENS: i64 = 500;
 
 #[cfg(test)]
 mod tests {

@@ -35,13 +35,13 @@ use fetch::Document;
 use longshore_guest::{Failure, http, settings};
 
 /// What the setting `max-bytes` is without a host that knows the schema.
-const DEFAULT_MAX_BYTES: u32 = 4 << 20;
+const DEFAULT_MAX_BYTES: i64 = 4 << 20;
 
 fn document(url: &str) -> Result<Document, Failure> {
-    let max = settings::get::<u32>("max-bytes")?.unwrap_or(DEFAULT_MAX_BYTES);
+    let max = settings::integer("max-bytes")?.unwrap_or(DEFAULT_MAX_BYTES);
     let response = http::Request::new("GET", url)
         .header("accept", "text/html, text/markdown, text/plain;q=0.9, text/*;q=0.5")
-        .max_bytes(max as usize)
+        .max_bytes(usize::try_from(max).unwrap_or(0))
         .send()?
         .ok()?;
     let content_type = response.header("content-type").unwrap_or("text/plain").to_ascii_lowercase();

@@ -86,7 +86,7 @@ mod tests {
     fn registering_twice_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (entry("a"), entry("b"));
-        let first = put(folder.path(), &[a.clone()], "run/1").unwrap();
+        let first = put(folder.path(), std::slice::from_ref(&a), "run/1").unwrap();
         assert_eq!((first.new.len(), first.existing.len()), (1, 0));
         let again = put(
             folder.path(),
@@ -119,7 +119,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let a = entry("a");
         fs::write(folder.path().join(format!("{}.json", a.hash)), b"{\"hash\":").unwrap();
-        assert_eq!(put(folder.path(), &[a.clone()], "s").unwrap().new, [a.hash]);
+        assert_eq!(put(folder.path(), std::slice::from_ref(&a), "s").unwrap().new, [a.hash]);
     }
 
     #[test]

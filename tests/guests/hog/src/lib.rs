@@ -4,7 +4,6 @@
 #[longshore_guest::action(package = "fixtures:hog@0.1.0", interface = "hog")]
 pub mod hog {
     use std::hint::black_box;
-    use std::io::Write as _;
 
     /// Never returns.
     pub fn spin() {
@@ -68,6 +67,7 @@ pub mod hog {
     }
 
     #[inline(never)]
+    #[allow(unconditional_recursion, reason = "the host ends it")]
     fn deeper(depth: u64) -> u64 {
         let frame = black_box([depth; 64]);
         deeper(depth + 1).wrapping_add(black_box(frame)[7])
