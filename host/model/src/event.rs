@@ -105,6 +105,24 @@ pub enum Event {
     RunEnded(Box<RunEnded>),
 }
 
+impl Event {
+    /// The name of the event, as the journal writes it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted(_) => "run-started",
+            Self::CallStarted(_) => "call-started",
+            Self::CallEnded(_) => "call-ended",
+            Self::Denied(_) => "denied",
+            Self::EffectStarted(_) => "effect-started",
+            Self::EffectEnded(_) => "effect-ended",
+            Self::Logged(_) => "logged",
+            Self::Output(_) => "output",
+            Self::RunEnded(_) => "run-ended",
+        }
+    }
+}
+
 /// Which component it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

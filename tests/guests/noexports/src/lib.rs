@@ -1,0 +1,1 @@
+//! Exports nothing: a component that cannot be run.
