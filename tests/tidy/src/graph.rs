@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-model", &["longshore-reference"]),
     ("longshore-policy", &["longshore-model", "longshore-reference"]),
     ("longshore-journal", &["longshore-model", "longshore-reference"]),
-    ("longshore-receipt", &["longshore-journal", "longshore-model", "longshore-reference"]),
+    ("longshore-receipt", &["longshore-model", "longshore-reference", "longshore-trust"]),
     ("longshore-store-sqlite", &["longshore-journal", "longshore-model", "longshore-reference"]),
     (
         "longshore-engine",
