@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use longshore::Error as PathError;
 use longshore::policy::{Denial, Refusal};
@@ -11,6 +12,16 @@ use serde_json::json;
 
 use crate::context::variable;
 use crate::error::Error;
+
+/// Whether a guest's words ended in the middle of a line.
+static MID_LINE: AtomicBool = AtomicBool::new(false);
+
+/// Notes what a guest wrote, so that our own words begin on a line of their own.
+pub(crate) fn guest_wrote(bytes: &[u8]) {
+    if let Some(last) = bytes.last() {
+        MID_LINE.store(*last != b'\n', Ordering::Relaxed);
+    }
+}
 
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +86,11 @@ impl Output {
         }
     }
 
-    /// Says something beside the result.
+    /// Says something beside the result, on a line of its own.
     pub(crate) fn say(self, text: &str) {
+        if MID_LINE.swap(false, Ordering::Relaxed) {
+            let _ = writeln!(io::stderr().lock());
+        }
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

@@ -1,4 +1,5 @@
 //! Settings as an operator writes them: a file, the environment, and what wins.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -102,7 +102,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     if args.dry_run {
         return plan::run(&host, &request, context).await;
     }
-    let mut admitted = host.admit(request).await?;
+    let admitted = host.admit(request).await;
+    let mut admitted = admitted.map_err(|error| without_input(&args, error))?;
     let printed = stdio(&mut admitted, &args, context.output)?;
     let is_command = admitted.function().is_command();
     let caught = signal::caught().map_err(Error::Setup)?;
@@ -135,6 +136,23 @@ fn text(bytes: io::Result<Vec<u8>>) -> Result<String, Error> {
     let fail = |source| Error::Read { path: "standard input".to_owned(), source };
     let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
     bytes.and_then(|bytes| String::from_utf8(bytes).map_err(invalid)).map_err(fail)
+}
+
+/// The error that an empty text is no JSON, in words of the command line.
+fn without_input(args: &Args, error: longshore::Error) -> Error {
+    if args.input.is_some() || error.code() != "LS-VAL-010" {
+        return error.into();
+    }
+    if !args.arguments.is_empty() {
+        let hint = "give a function its arguments as JSON, with `--input`";
+        return Error::bad("only a command takes arguments after `--`", hint);
+    }
+    let target = &args.target;
+    let hint = format!(
+        "give its arguments as JSON with `--input`; `longshore inspect {target} --schema` shows \
+         what it takes"
+    );
+    Error::bad("the function takes arguments, and none were given", hint)
 }
 
 /// What a command printed, where it is kept for the JSON document.
@@ -172,6 +190,7 @@ fn stdio(admitted: &mut Admitted, args: &Args, output: Output) -> Result<Printed
 
 fn watcher(is_command: bool, kept: Printed) -> Watcher {
     Arc::new(move |stream, bytes| {
+        crate::output::guest_wrote(bytes);
         // A reader that has gone away must not stop the run: its output is in the journal.
         let _ = match (stream, is_command, &kept) {
             (Stream::Stdout, true, Some(kept)) => {
