@@ -171,9 +171,10 @@ pub(crate) fn private_key(path: &Path, password: &str) -> Result<PrivateKey, Err
     let text = read_text(path)?;
     let shown = || path.display().to_string();
     let password = variable(password).unwrap_or_default();
-    PrivateKey::from_pem(&text, password.as_encoded_bytes()).map_err(|source| match source {
-        longshore::trust::Error::KeyPassword => Error::Password { path: shown(), source },
-        source => Error::Key { path: shown(), source },
+    PrivateKey::from_pem(&text, password.as_encoded_bytes()).map_err(|source| {
+        let wrong = matches!(source, longshore::trust::Error::KeyPassword);
+        let (path, source) = (shown(), Box::new(source));
+        if wrong { Error::Password { path, source } } else { Error::Key { path, source } }
     })
 }
 
@@ -181,7 +182,7 @@ pub(crate) fn private_key(path: &Path, password: &str) -> Result<PrivateKey, Err
 pub(crate) fn public_key(path: &Path) -> Result<PublicKey, Error> {
     let text = read_text(path)?;
     PublicKey::from_pem(&text)
-        .map_err(|source| Error::Key { path: path.display().to_string(), source })
+        .map_err(|source| Error::Key { path: path.display().to_string(), source: Box::new(source) })
 }
 
 /// A small text file that somebody named.

@@ -34,14 +34,14 @@ pub(crate) enum Error {
     Password {
         path: String,
         #[source]
-        source: longshore::trust::Error,
+        source: Box<longshore::trust::Error>,
     },
     /// A key file that holds no such key.
     #[error("`{path}` cannot be used as a key")]
     Key {
         path: String,
         #[source]
-        source: longshore::trust::Error,
+        source: Box<longshore::trust::Error>,
     },
     /// There is no such run in this journal.
     #[error("there is no run `{run}` in the journal")]
@@ -66,10 +66,10 @@ pub(crate) enum Error {
     Config(#[from] longshore_config::Error),
     /// The path from a reference to a receipt.
     #[error(transparent)]
-    Path(#[from] longshore::Error),
+    Path(Box<longshore::Error>),
     /// The way from a folder to a component.
     #[error(transparent)]
-    Build(#[from] longshore_build::Error),
+    Build(Box<longshore_build::Error>),
     /// The embedded registry.
     #[error(transparent)]
     Server(#[from] longshore_registry_server::Error),
@@ -79,13 +79,14 @@ macro_rules! through_the_path {
     ($($source:ty),*) => {
         $(impl From<$source> for Error {
             fn from(error: $source) -> Self {
-                Self::Path(error.into())
+                Self::Path(Box::new(error.into()))
             }
         })*
     };
 }
 
 through_the_path!(
+    longshore::Error,
     longshore::client::Error,
     longshore::engine::Error,
     longshore::journal::Error,
@@ -94,6 +95,12 @@ through_the_path!(
     longshore::reference::ReferenceError,
     longshore::trust::Error
 );
+
+impl From<longshore_build::Error> for Error {
+    fn from(error: longshore_build::Error) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
 
 /// An error as it is shown.
 #[derive(Debug, Serialize)]

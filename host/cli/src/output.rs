@@ -195,14 +195,13 @@ fn as_json(error: &Error) -> serde_json::Value {
 }
 
 fn refusal(error: &Error) -> Option<&Refusal> {
-    match error {
-        Error::Path(PathError::Refused(refused)) => Some(&refused.refusal),
-        _ => None,
-    }
+    let Error::Path(error) = error else { return None };
+    if let PathError::Refused(refused) = &**error { Some(&refused.refusal) } else { None }
 }
 
 fn sealed(error: &Error) -> Option<(String, String)> {
-    let Error::Path(PathError::Refused(refused)) = error else { return None };
+    let Error::Path(error) = error else { return None };
+    let PathError::Refused(refused) = &**error else { return None };
     let report = refused.report.as_ref()?;
     Some((report.run.to_string(), report.receipt_digest.to_string()))
 }
