@@ -1,0 +1,9 @@
+//! What an author sees: folders that build, folders that do not, and what is left behind either way.
+#![expect(clippy::disallowed_methods, reason = "tests hand cargo the environment they were given")]
+
+mod folders;
+mod lockfile;
+mod project;
+mod toolchains;
+mod wit;
+mod wrapping;
