@@ -13,7 +13,7 @@ use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_compon
 use wit_parser::{ManglingAndAbi, Resolve};
 
 /// A component of the world `w` in `wit`, as any toolchain might make it: all its functions trap.
-pub fn component(wit: &str) -> Vec<u8> {
+pub(crate) fn component(wit: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let package = resolve.push_source("test.wit", wit).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();
@@ -23,7 +23,7 @@ pub fn component(wit: &str) -> Vec<u8> {
 }
 
 /// An action that exports `acme:text/chunk@1.0.0`, which uses a type of another interface.
-pub const CHUNK: &str = "package acme:chunker;
+pub(crate) const CHUNK: &str = "package acme:chunker;
 world w { export acme:text/chunk@1.0.0; }
 package acme:text@1.0.0 {
   interface shapes { record piece { text: string, at: u32 } record unused { a: u8 } }
@@ -31,7 +31,7 @@ package acme:text@1.0.0 {
 }";
 
 /// A workflow that imports it, and an interface of the host.
-pub const FLOW: &str = "package acme:flow;
+pub(crate) const FLOW: &str = "package acme:flow;
 world w { import acme:text/chunk@1.0.0; import wasi:clocks/wall@0.2.0; export run: func(); }
 package acme:text@1.0.0 {
   interface shapes { record piece { text: string, at: u32 } record unused { a: u8 } }
@@ -40,41 +40,41 @@ package acme:text@1.0.0 {
 package wasi:clocks@0.2.0 { interface wall { now: func() -> u64; } }";
 
 /// A package table and what follows it.
-pub fn manifest(kind: &str, rest: &str) -> String {
+pub(crate) fn manifest(kind: &str, rest: &str) -> String {
     format!("[package]\nname = \"thing\"\nversion = \"1.2.3\"\nkind = \"{kind}\"\n{rest}\n")
 }
 
 /// How every [`Project`] that is not cargo's is built.
-pub const COPY: &str =
+pub(crate) const COPY: &str =
     "[build]\ncommand = [\"cp\", \"made.wasm\", \"out.wasm\"]\ncomponent = \"out.wasm\"\n";
 
 /// An author's folder.
-pub struct Project(TempDir);
+pub(crate) struct Project(TempDir);
 
 impl Project {
     /// With this manifest, and `made.wasm` for [`COPY`] to copy.
-    pub fn new(manifest: &str, made: &[u8]) -> Self {
+    pub(crate) fn new(manifest: &str, made: &[u8]) -> Self {
         let project = Self(tempfile::tempdir().unwrap());
         project.write("longshore.toml", manifest.as_bytes());
         project.write("made.wasm", made);
         project
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Option<String> {
+    pub(crate) fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.path().join(name)).ok()
     }
 
-    pub fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.path().join("target/longshore/thing.wasm")
     }
 
@@ -83,7 +83,7 @@ impl Project {
     }
 
     /// Every file in the folder, sorted.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut left = vec![self.path().to_owned()];
         while let Some(folder) = left.pop() {
@@ -103,17 +103,17 @@ impl Project {
 }
 
 /// A registry with the chunker in it.
-pub struct Shelf {
+pub(crate) struct Shelf {
     server: EmbeddedRegistry,
-    pub client: Registry,
+    pub(crate) client: Registry,
 }
 
 impl Shelf {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { server: embedded_registry(), client: Registry::new(ClientConfig::default()) }
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.server.address().to_string()
     }
 
@@ -126,7 +126,7 @@ impl Shelf {
         self.client.push(&reference, Bytes::from(bytes), &artifact).await.unwrap().manifest.digest
     }
 
-    pub fn options(&self) -> BuildOptions<'_> {
+    pub(crate) fn options(&self) -> BuildOptions<'_> {
         BuildOptions {
             registry: Some(&self.client),
             default_registry: Some(self.host()),
@@ -136,7 +136,7 @@ impl Shelf {
 }
 
 /// A workflow on the chunker, in this range.
-pub fn flow(range: &str) -> Project {
+pub(crate) fn flow(range: &str) -> Project {
     let dependency = format!(
         "[dependencies]\n\"acme:text/chunk@1.0.0\" = {{ reference = \"acme/chunk\", version = \
          \"{range}\" }}\n{COPY}"

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use longshore_build::{BuildOptions, Scaffold, SdkSource, Template, build, interfaces_of, new};
+use longshore_build::{
+    BuildOptions, Built, Scaffold, SdkSource, Template, build, interfaces_of, new,
+};
 use longshore_test_support::workspace;
 
 use crate::project::{Project, Shelf, manifest};
@@ -13,6 +15,12 @@ fn lay_out(template: Template, name: &str) -> tempfile::TempDir {
     let sdk = SdkSource::Path(workspace().join("guest-sdk"));
     new(folder.path(), &Scaffold { template, name: name.to_owned(), sdk }).unwrap();
     folder
+}
+
+/// A build that succeeds, or what the compiler had to say.
+async fn made(folder: &std::path::Path, options: &BuildOptions<'_>) -> Built {
+    let built = build(folder, options, &mut |_| {}).await;
+    built.unwrap_or_else(|error| panic!("{error}\n{}", error.output().unwrap_or_default()))
 }
 
 fn native_tests(folder: &std::path::Path) {
@@ -27,14 +35,15 @@ async fn a_new_action_builds_and_passes_its_tests() {
     let mut lines = Vec::new();
     let mut on_line = |line: &str| lines.push(line.to_owned());
     let options = BuildOptions::default();
-    let built = build(folder.path(), &options, &mut on_line).await.unwrap();
+    let built = build(folder.path(), &options, &mut on_line).await;
+    let built = built.unwrap_or_else(|error| panic!("{error}\n{}", error.output().unwrap_or("")));
     assert!(lines.iter().any(|line| line.contains("Compiling fresh-action")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("compiler-artifact")), "{lines:?}");
     let interfaces = interfaces_of("x", &built.bytes).unwrap();
     assert_eq!(interfaces.exports, ["local:fresh-action/greet@0.1.0"]);
     assert!(built.warnings.is_empty());
     assert_eq!(fs::read(&built.path).unwrap(), *built.bytes);
-    let again = build(folder.path(), &options, &mut |_| {}).await.unwrap();
+    let again = made(folder.path(), &options).await;
     assert_eq!(again.bytes, built.bytes);
     native_tests(folder.path());
 }
@@ -43,9 +52,9 @@ async fn a_new_action_builds_and_passes_its_tests() {
 async fn a_new_workflow_builds_and_calls_the_action_that_its_author_adds() {
     let action = lay_out(Template::Action, "fresh-callee");
     let options = BuildOptions::default();
-    let callee = build(action.path(), &options, &mut |_| {}).await.unwrap();
+    let callee = made(action.path(), &options).await;
     let flow = lay_out(Template::Workflow, "fresh-flow");
-    let built = build(flow.path(), &options, &mut |_| {}).await.unwrap();
+    let built = made(flow.path(), &options).await;
     assert!(built.manifest.dependencies.is_empty());
     native_tests(flow.path());
 
@@ -63,8 +72,7 @@ async fn a_new_workflow_builds_and_calls_the_action_that_its_author_adds() {
     let text =
         text.replace("run::note(&format!(", &format!("{call}            run::note(&format!("));
     fs::write(&path, text).unwrap();
-    let built = build(flow.path(), &shelf.options(), &mut |_| {}).await;
-    let built = built.unwrap_or_else(|error| panic!("{error}\n{}", error.output().unwrap_or("")));
+    let built = made(flow.path(), &shelf.options()).await;
     assert_eq!(
         built
             .wit
@@ -120,12 +128,8 @@ async fn two_binaries_are_one_too_many_until_one_is_named() {
 
 #[tokio::test]
 async fn a_library_that_is_no_cdylib_makes_no_component() {
-    let project = package(
-        "only-a-library",
-        "",
-        "[lib]\npath = \"src/main.rs\"\n[[bin]]\nname = \"x\"\npath = \"src/no.rs\"\nrequired-features = [\"never\"]\n[features]\nnever = []",
-    );
-    project.write("src/no.rs", "fn main() {}");
+    let project = package("only-a-library", "", "");
+    std::fs::rename(project.path().join("src/main.rs"), project.path().join("src/lib.rs")).unwrap();
     let error = project.build(&BuildOptions::default()).await.unwrap_err();
     assert_eq!(error.code(), "LS-BLD-008");
     assert!(error.hint().unwrap().contains("cdylib"));
