@@ -157,7 +157,8 @@ async fn bring_wit(
     terms: Terms<'_>,
 ) -> Result<(Vec<PathBuf>, Option<Warning>)> {
     let missing = deps::is_missing(folder, manifest)?;
-    if !missing && !(lock_changed && folder.join("wit").is_dir()) {
+    let is_stale = lock_changed && folder.join("wit").is_dir();
+    if !missing && !is_stale {
         return Ok((Vec::new(), None));
     }
     // Offline, a client that knows it is may still have everything in its cache.

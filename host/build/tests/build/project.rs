@@ -78,7 +78,7 @@ impl Project {
         self.path().join("target/longshore/thing.wasm")
     }
 
-    pub async fn build(&self, options: &BuildOptions<'_>) -> Result<Built> {
+    pub(crate) async fn build(&self, options: &BuildOptions<'_>) -> Result<Built> {
         build(self.path(), options, &mut |_| {}).await
     }
 
@@ -118,7 +118,7 @@ impl Shelf {
     }
 
     /// Puts `bytes` at `reference`; says the manifest's digest.
-    pub async fn push(&self, reference: &str, bytes: Vec<u8>) -> Digest {
+    pub(crate) async fn push(&self, reference: &str, bytes: Vec<u8>) -> Digest {
         let reference: Reference = reference.parse().unwrap();
         let reference = reference.in_registry(&self.host());
         let created = "2026-01-01T00:00:00Z".to_owned();
