@@ -1,0 +1,11 @@
+//! The whole path through the `longshore` library: real components, real registries, real disks; every way in which it can go
+//! wrong, with the code that the operator sees. Knows no command line.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod artifacts;
+mod components;
+mod faults;
+mod input;
+mod limits;
+mod stage;
