@@ -234,12 +234,7 @@ pub(crate) async fn invoke(
 /// What was noticed on the way outranks how the guest took it.
 fn after(scene: &Scene, values: Result<Vec<Val>, Fault>) -> Result<Vec<Val>, Fault> {
     if let Some(error) = scene.journal_failure.get() {
-        return Err(match error {
-            longshore_journal::Error::EventLimit { .. } => {
-                Fault::limit(FaultKind::Budget, LimitName::Events, error.to_string())
-            }
-            other => Fault::new(FaultKind::Host, other.to_string()),
-        });
+        return Err(fault::unrecorded(error));
     }
     match scene.hit.get() {
         Some(&name) => {

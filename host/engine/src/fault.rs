@@ -28,6 +28,16 @@ pub(crate) fn deadline(scene: &Scene) -> Fault {
     Fault::limit(FaultKind::Deadline, LimitName::DeadlineMs, message)
 }
 
+/// The fault of a call whose events the journal did not take: the run's budget is used up, or the host failed.
+pub(crate) fn unrecorded(error: &longshore_journal::Error) -> Fault {
+    match error {
+        longshore_journal::Error::EventLimit { .. } => {
+            Fault::limit(FaultKind::Budget, LimitName::Events, error.to_string())
+        }
+        other => Fault::new(FaultKind::Host, other.to_string()),
+    }
+}
+
 /// What `error` means for the call: a fault, or for a command that left with status 0, its plain end.
 pub(crate) fn classify(
     error: wasmtime::Error,
@@ -95,7 +105,8 @@ fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
             format!("the call would have gone past its limit `host-call-bytes` of {limit}");
         return Fault::limit(FaultKind::OutputSize, LimitName::HostCallBytes, message);
     }
-    if text.contains("instance count too high") {
+    // Instances, and the memories and tables that so many instances may have.
+    if text.contains("count too high at") {
         let limit = limits.instances;
         let message = format!("the call would have gone past its limit `instances` of {limit}");
         return Fault::limit(FaultKind::Resources, LimitName::Instances, message);
@@ -117,7 +128,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
         .map(|frame| {
             let mut name = frame.func_name().map_or_else(
                 || format!("function {}", frame.func_index()),
-                |name| wasmtime_name(name).to_owned(),
+                // The alternate form leaves out the hash that the compiler appends.
+                |name| format!("{:#}", rustc_demangle::demangle(name)),
             );
             name.truncate(name.char_indices().nth(160).map_or(name.len(), |(at, _)| at));
             match frame.module_offset() {
@@ -126,11 +138,4 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
             }
         })
         .collect()
-}
-
-/// The name without the hash that the compiler appends.
-fn wasmtime_name(name: &str) -> &str {
-    name.rsplit_once("::h")
-        .filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-        .map_or(name, |(name, _)| name)
 }

@@ -14,7 +14,7 @@ use wasmtime::component::{InstancePre, Linker, Val};
 
 use crate::call::{self, RunContext, Scene, Stdio};
 use crate::compiled::{Arguments, Compiled, Function};
-use crate::fault::Raised;
+use crate::fault::{self, Raised};
 use crate::host::Host;
 use crate::value::{Returned, Signature};
 use crate::{Engine, Error};
@@ -138,7 +138,7 @@ impl Ready {
         let ended = CallEnded { call: scene.id, outcome: outcome.clone(), usage };
         match scene.run.record(Event::CallEnded(ended)) {
             Ok(_) => outcome,
-            Err(error) => Outcome::Fault(Fault::new(FaultKind::Host, error.to_string())),
+            Err(error) => Outcome::Fault(fault::unrecorded(&error)),
         }
     }
 
