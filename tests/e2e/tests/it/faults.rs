@@ -20,8 +20,8 @@ async fn a_trap_is_told_with_the_guests_own_functions_innermost_first() {
     };
     assert!(place("inner_frame") < place("middle_frame"));
     assert!(place("middle_frame") < place("outer_frame"));
-    assert!(fault.backtrace[0].contains(" at 0x"), "{}", fault.backtrace[0]);
-    assert!(!fault.backtrace.iter().any(|frame| frame.contains("::h")), "{:#?}", fault.backtrace);
+    let first = &fault.backtrace[0];
+    assert!(first.starts_with("guest_hog::hog::inner_frame at 0x"), "names are demangled: {first}");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_guest_that_breaks_the_canonical_abi_is_stopped_and_blamed() {
           (i32.store (i32.const 12) (i32.const 0x2000))
           (i32.const 8)))
       (core instance $i (instantiate $m))
-      (func (export "f") (result string) (canon lift (core func $i "f") (memory $i "memory"))))"#;
+      (func (export "f") (result string) (canon lift (core func $i "f") (memory (core memory $i "memory")))))"#;
     let ran = stage.run(&Request::new(stage.file("liar.wasm", wat(text)), "")).await;
     assert_eq!(ran.fault().kind, FaultKind::Trap, "{:?}", ran.fault());
 
@@ -93,7 +93,7 @@ async fn a_guest_that_breaks_the_canonical_abi_is_stopped_and_blamed() {
           (i32.store (i32.const 12) (i32.const 2))
           (i32.const 8)))
       (core instance $i (instantiate $m))
-      (func (export "f") (result string) (canon lift (core func $i "f") (memory $i "memory"))))"#;
+      (func (export "f") (result string) (canon lift (core func $i "f") (memory (core memory $i "memory")))))"#;
     let ran = stage.run(&Request::new(stage.file("liar.wasm", wat(text)), "")).await;
     assert_eq!(ran.fault().kind, FaultKind::Trap, "{:?}", ran.fault());
 

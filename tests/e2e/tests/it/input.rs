@@ -217,7 +217,7 @@ const CONFIG: &str = r#"(component
   (core instance $memory (instantiate $memory))
   (alias export $store "get" (func $get))
   (core func $get (canon lower (func $get)
-    (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
   (core module $m
     (import "host" "get" (func $get (param i32 i32 i32)))
     (import "env" "memory" (memory 1))
@@ -232,4 +232,4 @@ const CONFIG: &str = r#"(component
     (with "env" (instance $memory))))
   (func (export "length") (param "key" string) (result s32)
     (canon lift (core func $m "length")
-      (memory $memory "memory") (realloc (func $memory "realloc")))))"#;
+      (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")))))"#;

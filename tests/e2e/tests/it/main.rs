@@ -4,8 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod artifacts;
+mod commands;
 mod components;
 mod faults;
 mod input;
 mod limits;
+mod publish;
+mod registries;
 mod stage;
+mod trust;
