@@ -38,11 +38,13 @@ pub(crate) fn unrecorded(error: &longshore_journal::Error) -> Fault {
     }
 }
 
-/// What `error` means for the call: a fault, or for a command that left with status 0, its plain end.
+/// What `error` means for the call: a fault, or for a command that left with status 0, its plain end. Once the guest was
+/// `entered`, what has no other explanation is its doing: values that break the canonical ABI, for example.
 pub(crate) fn classify(
     error: wasmtime::Error,
     scene: &Scene,
     function: &Function,
+    entered: bool,
 ) -> Result<Vec<Val>, Fault> {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         if exit.0 == 0 && function.is_command() {
@@ -65,7 +67,7 @@ pub(crate) fn classify(
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         of_trap(*trap, scene)
     } else {
-        of_text(&error, scene)
+        of_text(&error, scene, entered)
     };
     fault.backtrace = backtrace(&error);
     Err(fault)
@@ -96,7 +98,7 @@ fn of_trap(trap: Trap, scene: &Scene) -> Fault {
 }
 
 /// wasmtime raises these as text only; the version is pinned and `tests/e2e` hits each of them.
-fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
+fn of_text(error: &wasmtime::Error, scene: &Scene, entered: bool) -> Fault {
     let text = format!("{error:#}");
     let limits = scene.grant.limits();
     if text.contains("fuel allocated for hostcalls") {
@@ -111,7 +113,7 @@ fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
         let message = format!("the call would have gone past its limit `instances` of {limit}");
         return Fault::limit(FaultKind::Resources, LimitName::Instances, message);
     }
-    let kind = if error.downcast_ref::<WasmBacktrace>().is_some() {
+    let kind = if entered || error.downcast_ref::<WasmBacktrace>().is_some() {
         FaultKind::Trap
     } else {
         FaultKind::Host

@@ -56,8 +56,11 @@ pub fn build_in(folder: &Path, name: &str) -> PathBuf {
         "the guest `{name}` does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let path = out.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")));
-    assert!(path.is_file(), "the guest `{name}` built, but not `{}`", path.display());
+    // Cargo writes libraries with underscores and programs as they are called.
+    let names = [name.replace('-', "_"), name.to_owned()];
+    let places = names.map(|name| out.join("wasm32-wasip2/release").join(format!("{name}.wasm")));
+    let found = places.iter().find(|path| path.is_file()).cloned();
+    let path = found.unwrap_or_else(|| panic!("the guest `{name}` built, but not as {places:?}"));
     built.insert(key, path.clone());
     path
 }

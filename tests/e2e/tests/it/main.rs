@@ -4,12 +4,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod artifacts;
+mod caches;
+mod capabilities;
 mod commands;
 mod components;
+mod concurrency;
+mod disk;
 mod faults;
+mod http;
 mod input;
+mod journal;
 mod limits;
 mod publish;
 mod registries;
 mod stage;
 mod trust;
+mod workflows;

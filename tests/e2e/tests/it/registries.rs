@@ -129,7 +129,7 @@ async fn no_lie_of_a_registry_gets_anything_run_or_cached() {
         (hostile::Target::Manifest, Lie::Huge(64 << 20), &["LS-REG-014"]),
         (hostile::Target::Manifest, Lie::Silence, &["LS-REG-006"]),
         (hostile::Target::Manifest, Lie::Drip(drip), &["LS-REG-006"]),
-        (hostile::Target::Manifest, Lie::LoginLoop, &["LS-REG-007", "LS-REG-030"]),
+        (hostile::Target::Everything, Lie::LoginLoop, &["LS-REG-007", "LS-REG-030"]),
         (hostile::Target::Manifest, Lie::Status(403), &["LS-REG-008"]),
         (hostile::Target::Manifest, Lie::Status(429), &["LS-REG-010"]),
         (hostile::Target::Manifest, Lie::Status(500), &["LS-REG-011"]),
