@@ -34,6 +34,9 @@ pub(crate) fn unrecorded(error: &longshore_journal::Error) -> Fault {
         longshore_journal::Error::EventLimit { .. } => {
             Fault::limit(FaultKind::Budget, LimitName::Events, error.to_string())
         }
+        longshore_journal::Error::EntryTooLarge { .. } => {
+            Fault::new(FaultKind::OutputSize, error.to_string())
+        }
         other => Fault::new(FaultKind::Host, other.to_string()),
     }
 }

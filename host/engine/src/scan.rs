@@ -76,11 +76,9 @@ fn walk(
                 }
                 skip += unchecked_range.len();
             }
-            Payload::CustomSection(section) => {
-                if depth == 0 && section.name() == MANIFEST_SECTION {
-                    found.manifests += 1;
-                    found.manifest = Some(section.data().to_vec());
-                }
+            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+                found.manifests += 1;
+                found.manifest = Some(section.data().to_vec());
             }
             Payload::ComponentCanonicalSection(section) => {
                 for function in section {

@@ -134,9 +134,11 @@ async fn hosts_that_race_for_one_home_leave_one_whole_entry_and_one_key() {
     }
     assert_eq!(keys.len(), 1, "all seal with the same key");
     assert_eq!(compiled(home.path()).len(), 1);
-    assert!(walk(home.path()).iter().all(|path| {
-        !path.file_name().unwrap().to_string_lossy().starts_with('.')
-    }));
+    assert!(
+        walk(home.path())
+            .iter()
+            .all(|path| { !path.file_name().unwrap().to_string_lossy().starts_with('.') })
+    );
 }
 
 /// Runs in a process of its own when the environment says so: see the test below.

@@ -30,7 +30,7 @@ async fn async_operations_run_and_end_at_their_deadline() {
 async fn limits_hold_for_async_components_too() {
     for allocation in [Allocation::OnDemand, Allocation::Pooling] {
         let stage = Stage::of(allocation);
-        // An async-lifted function (stackful) that loops, traps or grows.
+        // An async-lifted function that loops, traps or grows.
         let lifted = |body: &str| {
             wat(&format!(
                 r#"(component
@@ -38,10 +38,13 @@ async fn limits_hold_for_async_components_too() {
                   (core module $m
                     (import "" "return" (func $return))
                     (memory 1)
-                    (func $culprit (export "f") {body} (call $return)))
+                    (func $culprit (export "f") (result i32)
+                      {body} (call $return) (i32.const 0))
+                    (func (export "back") (param i32 i32 i32) (result i32) (i32.const 0)))
                   (core instance $i (instantiate $m
                     (with "" (instance (export "return" (func $return))))))
-                  (func (export "f") async (canon lift (core func $i "f") async)))"#
+                  (func (export "f") async (canon lift
+                    (core func $i "f") async (callback (core func $i "back")))))"#
             ))
         };
         let fine = stage.file("fine.wasm", lifted(""));
@@ -57,9 +60,12 @@ async fn limits_hold_for_async_components_too() {
         let grow = Request::new(stage.file("grow.wasm", grow), "");
         stage.run(&grow).await.hit(FaultKind::Memory, LimitName::MemoryBytes);
         let never = wat(r#"(component
-          (core module $m (func (export "f")))
+          (core module $m
+            (func (export "f") (result i32) (i32.const 0))
+            (func (export "back") (param i32 i32 i32) (result i32) (i32.const 0)))
           (core instance $i (instantiate $m))
-          (func (export "f") async (canon lift (core func $i "f") async)))"#);
+          (func (export "f") async (canon lift
+            (core func $i "f") async (callback (core func $i "back")))))"#);
         let ran = stage.run(&Request::new(stage.file("never.wasm", never), "")).await;
         assert_eq!(ran.fault().kind, FaultKind::Trap, "it never returns: {:?}", ran.fault());
     }
@@ -128,10 +134,8 @@ async fn a_run_that_is_dropped_halfway_is_interrupted_and_holds_nothing_up() {
     let target = stage.file("hog.wasm", guest("hog"));
     let request = ask(&target, "spin", "").allow(allow(&["clock"]));
     stage.host.prepare(&request.target, &request.allow).await.unwrap();
-    let cut = tokio::time::timeout(
-        std::time::Duration::from_millis(300),
-        stage.host.request(&request),
-    );
+    let cut =
+        tokio::time::timeout(std::time::Duration::from_millis(300), stage.host.request(&request));
     assert!(cut.await.is_err());
     let runs = stage.host.journal().runs(&Default::default()).await.unwrap();
     assert_eq!(runs.len(), 1);

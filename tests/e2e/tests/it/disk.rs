@@ -10,7 +10,6 @@ use longshore::trust::TrustPolicy;
 use longshore::{Class, Longshore, Request, Target};
 use longshore_store_sqlite::SqliteStore;
 use longshore_test_support::servers::embedded_registry;
-use longshore_test_support::tools;
 
 use crate::artifacts::{guest, wat};
 use crate::components::ANSWER;
@@ -69,7 +68,6 @@ fn no_halves(folder: &Path) {
 
 #[tokio::test]
 async fn fetching_onto_a_full_disk_fails_with_its_own_code_and_leaves_nothing() {
-    let _ = tools::find("mount");
     let Some(disk) = Disk::new(4) else { return };
     let registry = embedded_registry();
     let name = format!("{}/team/echo:1.0.0", registry.address());

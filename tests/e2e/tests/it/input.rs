@@ -6,7 +6,7 @@ use longshore::policy::Policy;
 use longshore::{Class, Request};
 
 use crate::artifacts::{ACTION, guest, with_manifest};
-use crate::stage::{Stage, allow, ask, both, ceiling};
+use crate::stage::{Stage, allow, ask, ceiling};
 
 #[tokio::test]
 async fn wrong_json_is_told_with_its_path_and_what_was_expected() {
@@ -195,7 +195,7 @@ async fn settings_are_also_served_as_wasi_config() {
     let request = Request::new(target, "[\"greeting\"]").allow({
         let mut policy = Policy::default();
         policy.set_flag("greeting=good morning").unwrap();
-        both(policy, Policy::default())
+        policy
     });
     assert_eq!(stage.run(&request).await.value(), 12);
 }

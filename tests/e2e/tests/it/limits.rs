@@ -58,6 +58,9 @@ async fn a_busy_loop_ends_at_the_deadline(stage: Stage) {
     assert!(ran.fault().message.contains("deadline of 300 ms"));
     assert!(ran.report.usage.wall_us >= 300_000, "{:?}", ran.report.usage);
     assert!(before.elapsed() < Duration::from_secs(10));
+    // The clock hand rests when there is nothing to stop; it must be awake for the next call.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    stage.run(&request).await.hit(FaultKind::Deadline, LimitName::DeadlineMs);
 }
 
 async fn waiting_in_a_host_call_ends_at_the_deadline(stage: Stage) {
@@ -250,9 +253,11 @@ async fn output_ends_at_its_limit(stage: Stage) {
     let target = stage.file("hog.wasm", guest("hog"));
     let policy = both(allow(&["clock"]), ceiling(LimitName::OutputBytes, 10_000));
     for (function, over, fine) in [("long", 10_000, 9_000), ("many", 5_000, 1_000)] {
-        let ran = stage.run(&ask(&target, function, format!("[{over}]")).allow(policy.clone())).await;
+        let ran =
+            stage.run(&ask(&target, function, format!("[{over}]")).allow(policy.clone())).await;
         ran.hit(FaultKind::OutputSize, LimitName::OutputBytes);
-        let ran = stage.run(&ask(&target, function, format!("[{fine}]")).allow(policy.clone())).await;
+        let ran =
+            stage.run(&ask(&target, function, format!("[{fine}]")).allow(policy.clone())).await;
         assert!(ran.report.outcome.is_ok(), "{:?}", ran.report.outcome);
     }
     // Large values are stopped at the boundary, before they are anything in the host's memory.

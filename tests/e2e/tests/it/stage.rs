@@ -42,8 +42,7 @@ impl Stage {
         let signer = PrivateKey::generate(&[7; 32]).unwrap();
         let receipt_key = signer.public_key().clone();
         let store = SqliteStore::open(home.path().join("journal.db")).unwrap();
-        let builder =
-            Longshore::builder().home(home.path()).store(Arc::new(store)).signer(signer);
+        let builder = Longshore::builder().home(home.path()).store(Arc::new(store)).signer(signer);
         let host = change(builder).build().unwrap();
         Self { host, receipt_key, home, files: tempfile::tempdir().unwrap() }
     }

@@ -101,7 +101,8 @@ async fn one_good_signature_among_bad_ones_is_enough_and_a_key_has_its_time() {
         json!({"type": "sigstore", "name": "release", "key": key, "trustedUntil": until})
     };
     let scope = format!("{}/team", registry.address());
-    let error = distrusted(&reference, policy(json!({scope.clone(): [requirement("2020-12-31")]}))).await;
+    let error =
+        distrusted(&reference, policy(json!({scope.clone(): [requirement("2020-12-31")]}))).await;
     assert_eq!(error.code(), "LS-TRU-013");
     assert!(error.to_string().contains("2020-12-31"), "{error}");
     let trust = policy(json!({scope.clone(): [requirement("2999-12-31")]}));
@@ -117,7 +118,8 @@ async fn one_good_signature_among_bad_ones_is_enough_and_a_key_has_its_time() {
 
 #[tokio::test]
 async fn files_run_only_where_the_policy_lets_them() {
-    let text = json!({"version": 1, "default": [{"type": "reject"}], "local": [{"type": "reject"}]});
+    let text =
+        json!({"version": 1, "default": [{"type": "reject"}], "local": [{"type": "reject"}]});
     let trust = TrustPolicy::parse(&text.to_string(), |_| unreachable!()).unwrap();
     let stage = Stage::with(|b| b.trust(trust));
     let error = stage.rejected(&Request::new(stage.file("answer.wasm", wat(ANSWER)), "")).await;

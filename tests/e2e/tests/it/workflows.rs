@@ -5,12 +5,12 @@ use longshore::model::{CapabilityKind, Event, FaultKind, LimitName};
 use longshore::policy::Policy;
 use longshore::reference::{Digest, Manifest, Pin};
 use longshore::trust::PrivateKey;
-use longshore::{Class, Error, Request, Target};
+use longshore::{Class, Error, Target};
 use longshore_test_support::servers::{EmbeddedRegistry, embedded_registry};
 
 use crate::artifacts::{ACTION, embedded, guest, wat, with_manifest};
 use crate::publish::{key, only, publish, push};
-use crate::stage::{Stage, allow, ask, both, ceiling};
+use crate::stage::{Stage, allow, ask, ceiling};
 
 const WORKFLOW: &str = r#"
 [package]
@@ -62,8 +62,14 @@ async fn a_workflow_calls_its_action_through_a_typed_import_and_each_call_is_jou
     assert_eq!(
         ran.names(),
         [
-            "run-started", "call-started", "call-started", "call-ended", "call-started",
-            "call-ended", "call-ended", "run-ended"
+            "run-started",
+            "call-started",
+            "call-started",
+            "call-ended",
+            "call-started",
+            "call-ended",
+            "call-ended",
+            "run-ended"
         ]
     );
     let calls: Vec<_> = ran
@@ -164,7 +170,8 @@ async fn a_note_is_in_the_journal_and_the_run_knows_its_id() {
     let scene = scene().await;
     let ran = scene.stage.run(&ask(&scene.workflow, "note", "[\"half way\"]")).await;
     assert_eq!(ran.value(), ran.report.run.to_string());
-    let noted = |e: &Event| matches!(e, Event::Logged(l) if l.kind == "note" && l.message == "half way");
+    let noted =
+        |e: &Event| matches!(e, Event::Logged(l) if l.kind == "note" && l.message == "half way");
     assert!(ran.events().any(noted));
 }
 
@@ -237,11 +244,12 @@ async fn an_action_gets_a_grant_of_its_own_and_not_the_workflows() {
     assert_eq!(refused.refusal.denials[0].capability, CapabilityKind::Clock);
     assert!(refused.refusal.component.contains("team/steps"), "{}", refused.refusal.component);
     // The hint names the action, and to the letter it is enough.
-    let longshore::policy::Hint::Operator { flag, policy } = &refused.refusal.denials[0].hint else {
+    let longshore::policy::Hint::Operator { flag, policy } = &refused.refusal.denials[0].hint
+    else {
         panic!("{error:?}")
     };
     assert!(flag.contains("fixtures:steps/steps@0.1.0::clock"), "{flag}");
-    let file = Policy::from_toml(policy, "policy.toml").unwrap();
+    let file = Policy::from_toml(&format!("version = 1\n{policy}"), "policy.toml").unwrap();
     for allowed in [allow(&[flag]), file] {
         let ran = scene.stage.run(&request.clone().allow(allowed)).await;
         assert_eq!(ran.value(), 20);
@@ -249,6 +257,4 @@ async fn an_action_gets_a_grant_of_its_own_and_not_the_workflows() {
         assert!(predicate.grant.as_ref().unwrap().scopes.is_empty(), "the workflow has none");
         assert_eq!(predicate.dependencies[0].grant.scopes.len(), 1);
     }
-    let _ = both(Policy::default(), Policy::default());
-    let _: Request = request;
 }

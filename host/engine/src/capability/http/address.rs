@@ -40,8 +40,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     // Only global unicast is public, and within it not what embeds or stands for another address.
     let global = segments[0] & 0xe000 == 0x2000;
-    let special = (segments[0] == 0x2001 && segments[1] < 0x0200) // IETF assignments, Teredo, ORCHID
-        || (segments[0] == 0x2001 && segments[1] == 0x0db8) // documentation
+    // IETF assignments with Teredo and ORCHID, and documentation.
+    let special = (segments[0] == 0x2001 && (segments[1] < 0x0200 || segments[1] == 0x0db8))
         || segments[0] == 0x2002 // 6to4
         || (segments[0] == 0x3fff && segments[1] < 0x1000); // documentation
     global && !special
