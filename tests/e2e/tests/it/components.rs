@@ -243,3 +243,27 @@ async fn a_component_with_two_manifests_is_refused() {
     let error = stage.rejected(&Request::new(stage.file("two.wasm", twice), "[]")).await;
     assert_eq!(error.code(), "LS-ENG-005");
 }
+
+#[tokio::test]
+async fn a_component_that_only_passes_an_import_on_does_not_bring_the_host_down() {
+    let stage = Stage::new();
+    for text in [
+        r#"(component
+          (import "wasi:cli/environment@0.2.0" (instance $i
+            (export "get-arguments" (func (result (list string))))))
+          (export "acme:a/b@1.0.0" (instance $i)))"#,
+        r#"(component
+          (import "wasi:cli/environment@0.2.0" (instance $i
+            (export "get-arguments" (func (result (list string))))))
+          (alias export $i "get-arguments" (func $f))
+          (export "f" (func $f)))"#,
+    ] {
+        let request = Request::new(stage.file("passes.wasm", wat(text)), "[]");
+        match stage.host.request(&request).await {
+            Ok(report) => {
+                stage.sealed(report).await;
+            }
+            Err(error) => assert!(error.code().starts_with("LS-ENG-"), "{error:?}"),
+        }
+    }
+}

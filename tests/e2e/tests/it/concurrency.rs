@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use longshore::Request;
 use longshore::engine::Allocation;
+use longshore::journal::Seen;
 use longshore::model::{FaultKind, LimitName};
 
 use crate::artifacts::{guest, wat};
@@ -143,4 +144,26 @@ async fn a_run_that_is_dropped_halfway_is_interrupted_and_holds_nothing_up() {
     stage.host.journal().read(runs[0].run).await.unwrap();
     let fine = ask(&target, "many", "[1]").allow(allow(&["clock"]));
     assert!(stage.run(&fine).await.report.outcome.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_ends_at_once_and_is_sealed_as_cancelled() {
+    let stage = Stage::new();
+    let target = stage.file("hog.wasm", guest("hog"));
+    for function in ["spin", "sleep"] {
+        let input = if function == "sleep" { "[60000]" } else { "" };
+        let request = ask(&target, function, input).allow(allow(&["clock"]));
+        let mut running = stage.host.start(request).await.unwrap();
+        loop {
+            let Some(Seen::Entry(entry)) = running.events().next().await else { panic!() };
+            if entry.event.name() == "call-started" {
+                break;
+            }
+        }
+        running.cancel().cancel();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), running.finish());
+        let ran = stage.sealed(ended.await.expect("it ends").unwrap()).await;
+        assert_eq!(ran.fault().kind, FaultKind::Cancelled);
+        assert_eq!(ran.fault().kind.code(), "LS-RUN-012");
+    }
 }

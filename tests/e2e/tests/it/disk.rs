@@ -98,10 +98,11 @@ async fn compiled_code_that_finds_no_room_is_used_all_the_same_and_not_kept() {
     let path = files.path().join("answer.wasm");
     std::fs::write(&path, wat(ANSWER)).unwrap();
     let ballast = disk.fill();
-    // The receipt's key finds no room either: that is what fails, after the run, with its own code.
+    // The receipt's key finds no room either: nothing runs whose receipt could not be sealed.
     let request = Request::new(Target::File(path), "");
     let error = host.request(&request).await.unwrap_err();
     assert_eq!((error.code(), error.class()), ("LS-HST-001", Class::Host), "{error:?}");
+    assert!(host.journal().runs(&RunFilter::default()).await.unwrap().is_empty());
     no_halves(disk.path());
     std::fs::remove_file(ballast).unwrap();
     assert!(host.request(&request).await.unwrap().outcome.is_ok());

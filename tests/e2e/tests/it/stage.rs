@@ -112,8 +112,12 @@ impl Stage {
         assert_eq!((stored.receipt.bytes, stored.receipt.digest), {
             (report.receipt.clone(), report.receipt_digest)
         });
-        // A run that used up its budget of events had none left for the ends of its calls.
-        if !matches!(&report.outcome, Outcome::Fault(f) if f.limit == Some(LimitName::Events)) {
+        // A run that used up its budget of events had none left for the ends of its calls, and a cancelled one ends where it
+        // stands.
+        let cut = |fault: &Fault| {
+            fault.limit == Some(LimitName::Events) || fault.kind == FaultKind::Cancelled
+        };
+        if !matches!(&report.outcome, Outcome::Fault(fault) if cut(fault)) {
             every_call_ends(history.entries());
         }
         Ran { report, history, statement }

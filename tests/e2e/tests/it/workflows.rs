@@ -258,3 +258,71 @@ async fn an_action_gets_a_grant_of_its_own_and_not_the_workflows() {
         assert_eq!(predicate.dependencies[0].grant.scopes.len(), 1);
     }
 }
+
+/// `acme:l<level>/f@1.0.0`, which calls the one below; level 0 gives 42.
+fn level(level: usize) -> Vec<u8> {
+    let below = level.wrapping_sub(1);
+    let text = if level == 0 {
+        r#"(component
+          (core module $m (func (export "f") (result i32) (i32.const 42)))
+          (core instance $m (instantiate $m))
+          (func $f (result u32) (canon lift (core func $m "f")))
+          (instance $i (export "f" (func $f)))
+          (export "acme:l0/f@1.0.0" (instance $i)))"#
+            .to_owned()
+    } else {
+        format!(
+            r#"(component
+              (import "acme:l{below}/f@1.0.0" (instance $below
+                (export "f" (func (result u32)))))
+              (core func $below (canon lower (func $below "f")))
+              (core module $m
+                (import "" "f" (func $f (result i32)))
+                (func (export "f") (result i32) (call $f)))
+              (core instance $m (instantiate $m
+                (with "" (instance (export "f" (func $below))))))
+              (func $f (result u32) (canon lift (core func $m "f")))
+              (instance $i (export "f" (func $f)))
+              (export "acme:l{level}/f@1.0.0" (instance $i)))"#
+        )
+    };
+    wat(&text)
+}
+
+#[tokio::test]
+async fn workflows_may_call_workflows_as_deep_as_the_limit_and_no_deeper() {
+    let registry = embedded_registry();
+    let author = key(1);
+    let stage = Stage::with(|b| b.trust(only(&author)));
+    let mut digest = None;
+    for depth in 0..=9_usize {
+        let toml = match depth {
+            0 => ACTION.to_owned(),
+            _ => format!(
+                "[package]\nname = \"l{depth}\"\nversion = \"1.0.0\"\nkind = \"workflow\"\n\
+                 [dependencies]\n\"acme:l{below}/f@1.0.0\" = \
+                 {{ reference = \"team/l{below}\", version = \"^1.0\" }}\n",
+                below = depth - 1
+            ),
+        };
+        let mut manifest = Manifest::from_toml(&toml, "longshore.toml").unwrap();
+        if let Some(digest) = digest {
+            let version = "1.0.0".parse().unwrap();
+            manifest.dependencies[0].pinned = Some(Pin { version, digest });
+        }
+        let name = format!("{}/team/l{depth}:1.0.0", registry.address());
+        let bytes = embedded(&level(depth), &manifest);
+        digest = Some(publish(&name, bytes, &author).await.manifest.digest);
+        let request = ask(&Target::parse(&name).unwrap(), "f", "");
+        if depth <= 8 {
+            let ran = stage.run(&request).await;
+            assert_eq!(ran.value(), 42);
+            assert_eq!(ran.statement.predicate.counts.calls, depth as u64 + 1);
+            assert_eq!(ran.statement.predicate.dependencies.len(), depth);
+        } else {
+            let error = stage.rejected(&request).await;
+            assert_eq!((error.code(), error.class()), ("LS-REF-006", Class::Usage));
+            assert!(error.to_string().contains("deeper than 8"), "{error}");
+        }
+    }
+}
