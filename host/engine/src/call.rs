@@ -234,12 +234,7 @@ pub(crate) async fn invoke(
 /// What was noticed on the way outranks how the guest took it.
 fn after(scene: &Scene, values: Result<Vec<Val>, Fault>) -> Result<Vec<Val>, Fault> {
     if let Some(error) = scene.journal_failure.get() {
-        return Err(match error {
-            longshore_journal::Error::EventLimit { .. } => {
-                Fault::limit(FaultKind::Budget, LimitName::Events, error.to_string())
-            }
-            other => Fault::new(FaultKind::Host, other.to_string()),
-        });
+        return Err(fault::unrecorded(error));
     }
     match scene.hit.get() {
         Some(&name) => {
@@ -261,8 +256,10 @@ async fn enter(
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
+    let mut entered = false;
     let work = async {
         let instance = ready.pre().instantiate_async(&mut store).await?;
+        entered = true;
         let callee = instance
             .get_func(&mut store, function.index())
             .ok_or_else(|| wasmtime::Error::msg("the export is gone after instantiation"))?;
@@ -275,7 +272,7 @@ async fn enter(
     let memory = store.data().limiter.peak_memory();
     let values = match ended {
         Ok(Ok(values)) => Ok(values),
-        Ok(Err(error)) => fault::classify(error, scene, function),
+        Ok(Err(error)) => fault::classify(error, scene, function, entered),
         Err(_) => Err(fault::deadline(scene)),
     };
     (values, memory)

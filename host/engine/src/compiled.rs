@@ -76,6 +76,14 @@ impl Compiled {
         })
     }
 
+    /// Whether it was compiled for this very judgement: bytes, origin and signers.
+    pub(crate) fn is_of(&self, verified: &Verified) -> bool {
+        self.digest == verified.digest()
+            && self.source == *verified.source()
+            && self.manifest_digest == verified.manifest()
+            && self.signers == verified.signers()
+    }
+
     /// How it was named: a reference or a file.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -93,7 +93,7 @@ impl Engine {
     /// When the bytes are not a component that can run here.
     pub fn compile(&self, verified: &Verified) -> Result<Arc<Compiled>, Error> {
         let digest = verified.digest();
-        if let Some(known) = self.known(digest) {
+        if let Some(known) = self.known(verified) {
             return Ok(known);
         }
         let name = verified.source().to_string();
@@ -118,7 +118,7 @@ impl Engine {
     /// When the bytes are not a component that can run here.
     pub fn cached(&self, verified: &Verified) -> Result<Option<Arc<Compiled>>, Error> {
         let digest = verified.digest();
-        if let Some(known) = self.known(digest) {
+        if let Some(known) = self.known(verified) {
             return Ok(Some(known));
         }
         let Some(cache) = &self.0.cache else { return Ok(None) };
@@ -152,9 +152,11 @@ impl Engine {
         Ok(format!("wasmtime {WASMTIME} {}", &flavor.fingerprint[..16]))
     }
 
-    fn known(&self, digest: Digest) -> Option<Arc<Compiled>> {
+    /// The same bytes from elsewhere, or vouched for by others, are another component to policy and journal.
+    fn known(&self, verified: &Verified) -> Option<Arc<Compiled>> {
         let known = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&digest).and_then(Weak::upgrade)
+        let compiled = known.get(&verified.digest()).and_then(Weak::upgrade)?;
+        compiled.is_of(verified).then_some(compiled)
     }
 
     fn flavor(&self, concurrency: bool) -> Result<Arc<Flavor>, Error> {
@@ -274,10 +276,11 @@ fn configure(allocation: Allocation, concurrency: bool) -> Config {
         pool.linear_memory_keep_resident(1 << 20)
             .table_keep_resident(1 << 16)
             .async_stack_keep_resident(0)
-            .max_core_instances_per_component(64)
-            .max_memories_per_component(16)
-            .max_tables_per_component(64)
-            .table_elements(100_000)
+            // As many as a manifest may raise its limits to, so that what runs on demand runs here.
+            .max_core_instances_per_component(256)
+            .max_memories_per_component(256)
+            .max_tables_per_component(1000)
+            .table_elements(400_000)
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(pool);
     }

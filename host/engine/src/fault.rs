@@ -28,11 +28,26 @@ pub(crate) fn deadline(scene: &Scene) -> Fault {
     Fault::limit(FaultKind::Deadline, LimitName::DeadlineMs, message)
 }
 
-/// What `error` means for the call: a fault, or for a command that left with status 0, its plain end.
+/// The fault of a call whose events the journal did not take: the run's budget is used up, or the host failed.
+pub(crate) fn unrecorded(error: &longshore_journal::Error) -> Fault {
+    match error {
+        longshore_journal::Error::EventLimit { .. } => {
+            Fault::limit(FaultKind::Budget, LimitName::Events, error.to_string())
+        }
+        longshore_journal::Error::EntryTooLarge { .. } => {
+            Fault::new(FaultKind::OutputSize, error.to_string())
+        }
+        other => Fault::new(FaultKind::Host, other.to_string()),
+    }
+}
+
+/// What `error` means for the call: a fault, or for a command that left with status 0, its plain end. Once the guest was
+/// `entered`, what has no other explanation is its doing: values that break the canonical ABI, for example.
 pub(crate) fn classify(
     error: wasmtime::Error,
     scene: &Scene,
     function: &Function,
+    entered: bool,
 ) -> Result<Vec<Val>, Fault> {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         if exit.0 == 0 && function.is_command() {
@@ -55,7 +70,7 @@ pub(crate) fn classify(
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         of_trap(*trap, scene)
     } else {
-        of_text(&error, scene)
+        of_text(&error, scene, entered)
     };
     fault.backtrace = backtrace(&error);
     Err(fault)
@@ -86,7 +101,7 @@ fn of_trap(trap: Trap, scene: &Scene) -> Fault {
 }
 
 /// wasmtime raises these as text only; the version is pinned and `tests/e2e` hits each of them.
-fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
+fn of_text(error: &wasmtime::Error, scene: &Scene, entered: bool) -> Fault {
     let text = format!("{error:#}");
     let limits = scene.grant.limits();
     if text.contains("fuel allocated for hostcalls") {
@@ -95,12 +110,13 @@ fn of_text(error: &wasmtime::Error, scene: &Scene) -> Fault {
             format!("the call would have gone past its limit `host-call-bytes` of {limit}");
         return Fault::limit(FaultKind::OutputSize, LimitName::HostCallBytes, message);
     }
-    if text.contains("instance count too high") {
+    // Instances, and the memories and tables that so many instances may have.
+    if text.contains("count too high at") {
         let limit = limits.instances;
         let message = format!("the call would have gone past its limit `instances` of {limit}");
         return Fault::limit(FaultKind::Resources, LimitName::Instances, message);
     }
-    let kind = if error.downcast_ref::<WasmBacktrace>().is_some() {
+    let kind = if entered || error.downcast_ref::<WasmBacktrace>().is_some() {
         FaultKind::Trap
     } else {
         FaultKind::Host
@@ -117,7 +133,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
         .map(|frame| {
             let mut name = frame.func_name().map_or_else(
                 || format!("function {}", frame.func_index()),
-                |name| wasmtime_name(name).to_owned(),
+                // The alternate form leaves out the hash that the compiler appends.
+                |name| format!("{:#}", rustc_demangle::demangle(name)),
             );
             name.truncate(name.char_indices().nth(160).map_or(name.len(), |(at, _)| at));
             match frame.module_offset() {
@@ -126,11 +143,4 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
             }
         })
         .collect()
-}
-
-/// The name without the hash that the compiler appends.
-fn wasmtime_name(name: &str) -> &str {
-    name.rsplit_once("::h")
-        .filter(|(_, hash)| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-        .map_or(name, |(name, _)| name)
 }

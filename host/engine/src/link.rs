@@ -13,8 +13,9 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{InstancePre, Linker, Val};
 
 use crate::call::{self, RunContext, Scene, Stdio};
+use crate::capability::dir;
 use crate::compiled::{Arguments, Compiled, Function};
-use crate::fault::Raised;
+use crate::fault::{self, Raised};
 use crate::host::Host;
 use crate::value::{Returned, Signature};
 use crate::{Engine, Error};
@@ -37,8 +38,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::UnknownImports`] with all that is
-    /// missing, [`Error::ImportType`] where a dependency has another type than the import.
+    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
+    /// is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
+    /// type than the import.
     pub fn link(
         &self,
         compiled: &Arc<Compiled>,
@@ -50,6 +52,7 @@ impl Engine {
             let (granted, component) = (grant.component(), compiled.digest());
             return Err(Error::ForeignGrant { granted, component });
         }
+        dir::check(&grant)?;
         let missing: Vec<_> =
             compiled.unmet().iter().filter(|i| !links.contains_key(*i)).cloned().collect();
         if !missing.is_empty() {
@@ -138,7 +141,7 @@ impl Ready {
         let ended = CallEnded { call: scene.id, outcome: outcome.clone(), usage };
         match scene.run.record(Event::CallEnded(ended)) {
             Ok(_) => outcome,
-            Err(error) => Outcome::Fault(Fault::new(FaultKind::Host, error.to_string())),
+            Err(error) => Outcome::Fault(fault::unrecorded(&error)),
         }
     }
 

@@ -16,6 +16,8 @@ pub const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 pub(crate) struct Scan {
     /// The manifest's bytes.
     pub(crate) manifest: Option<Vec<u8>>,
+    /// How many sections claim to be it.
+    manifests: usize,
     /// Whether it lifts, lowers or declares an async function, or uses streams, futures or tasks.
     pub(crate) concurrency: bool,
 }
@@ -36,6 +38,12 @@ pub(crate) fn scan(name: &str, bytes: &[u8]) -> Result<Scan, Error> {
     let mut found = Scan::default();
     walk(bytes, 0, 0, &mut found)
         .map_err(|e| Error::Invalid { name: name.to_owned(), reason: e.to_string() })?;
+    if found.manifests > 1 {
+        // Tools would disagree on which of them counts.
+        let reason = format!("there are {} of them", found.manifests);
+        let source = longshore_reference::ManifestError::Malformed { reason };
+        return Err(Error::Manifest { name: name.to_owned(), source });
+    }
     Ok(found)
 }
 
@@ -69,6 +77,7 @@ fn walk(
                 skip += unchecked_range.len();
             }
             Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+                found.manifests += 1;
                 found.manifest = Some(section.data().to_vec());
             }
             Payload::ComponentCanonicalSection(section) => {

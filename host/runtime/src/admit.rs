@@ -2,6 +2,7 @@
 //! can be skipped.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -198,10 +199,20 @@ pub(crate) fn identity(compiled: &Compiled) -> ComponentIdentity {
 fn read(path: &Path) -> Result<Fetched, Error> {
     let shown = || path.display().to_string();
     let fail = |source| Error::File { path: shown(), source };
-    let size = std::fs::metadata(path).map_err(fail)?.len();
-    if size > MAX_COMPONENT_BYTES {
-        return Err(Error::FileSize { path: shown(), size, limit: MAX_COMPONENT_BYTES });
+    let about = std::fs::metadata(path).map_err(fail)?;
+    if !about.is_file() {
+        // A folder cannot be read, and a pipe would be waited for without end.
+        return Err(fail(std::io::Error::other("it is not a regular file")));
     }
-    let bytes = std::fs::read(path).map_err(fail)?;
+    let large = |size| Error::FileSize { path: shown(), size, limit: MAX_COMPONENT_BYTES };
+    if about.len() > MAX_COMPONENT_BYTES {
+        return Err(large(about.len()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0));
+    let file = std::fs::File::open(path).map_err(fail)?;
+    file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(large(bytes.len() as u64)); // it grew while it was read
+    }
     Ok(Fetched::from_file(&shown(), bytes))
 }

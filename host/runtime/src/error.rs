@@ -97,13 +97,25 @@ pub enum Error {
 }
 
 /// A refusal with the report of the run that it ended.
-#[derive(Debug, thiserror::Error)]
-#[error("{refusal}")]
+#[derive(Debug)]
 pub struct Refused {
     /// What is missing, all of it.
     pub refusal: longshore_policy::Refusal,
     /// The run, closed and sealed; none where nothing was journaled, as in a dry run.
     pub report: Option<Report>,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.refusal.fmt(f)
+    }
+}
+
+/// The cause is the refusal's own: it is what says which setting does not fit.
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.refusal.source()
+    }
 }
 
 /// The classes of failure; the command line has an exit code for each (`docs/errors.md`).

@@ -147,6 +147,8 @@ impl Admitted {
         let Self { host, prepared, request, function, arguments } = self;
         let input = if function.is_command() { "null" } else { request.input.0.trim() };
         let start = host.start(&prepared, function.path(), input)?;
+        // Nothing runs whose receipt could not be sealed.
+        host.signer()?;
         let run = host.journal.open(start).await?;
         let handle = run.clone();
         let work = async move {

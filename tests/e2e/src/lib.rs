@@ -1,1 +1,1 @@
-//! See the crate description.
+//! End-to-end tests: everything is in `tests/`, nothing is shipped.

@@ -10,7 +10,7 @@ use crate::{target, workspace};
 
 static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 
-/// The component of the guest in `tests/guests/<name>`, built for `wasm32-wasip2`. Test binaries
+/// The component of the guest in `tests/guests/<name>` (its package is `guest-<name>`), built for `wasm32-wasip2`. Test binaries
 /// that run at once build one after the other: a file lock in the target folder orders them, and
 /// cargo does nothing the second time.
 ///
@@ -19,7 +19,7 @@ static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
 /// When there is no such guest or it does not build; the message has what cargo said.
 #[must_use]
 pub fn build(name: &str) -> PathBuf {
-    build_in(&workspace().join("tests/guests").join(name), name)
+    build_in(&workspace().join("tests/guests").join(name), &format!("guest-{name}"))
 }
 
 /// The same for a guest in any `folder` whose package is called `name`.
@@ -56,8 +56,11 @@ pub fn build_in(folder: &Path, name: &str) -> PathBuf {
         "the guest `{name}` does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let path = out.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")));
-    assert!(path.is_file(), "the guest `{name}` built, but not `{}`", path.display());
+    // Cargo writes libraries with underscores and programs as they are called.
+    let names = [name.replace('-', "_"), name.to_owned()];
+    let places = names.map(|name| out.join("wasm32-wasip2/release").join(format!("{name}.wasm")));
+    let found = places.iter().find(|path| path.is_file()).cloned();
+    let path = found.unwrap_or_else(|| panic!("the guest `{name}` built, but not as {places:?}"));
     built.insert(key, path.clone());
     path
 }

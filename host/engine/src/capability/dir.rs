@@ -7,6 +7,22 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::Error;
 
+/// Whether the granted directories are there, so that a misspelt one is told before anything runs.
+pub(crate) fn check(grant: &Grant) -> Result<(), Error> {
+    for dir in grant.dirs() {
+        let found = std::fs::metadata(dir.host()).and_then(|found| match found.is_dir() {
+            true => Ok(()),
+            false => Err(std::io::ErrorKind::NotADirectory.into()),
+        });
+        found.map_err(|source| Error::Directory {
+            host: dir.host().display().to_string(),
+            guest: dir.guest().to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens the granted directories.
 pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant) -> Result<(), Error> {
     for dir in grant.dirs() {

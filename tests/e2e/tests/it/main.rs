@@ -1,0 +1,22 @@
+//! The whole path through the `longshore` library: real components, real registries, real disks; every way in which it can go
+//! wrong, with the code that the operator sees. Knows no command line.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod artifacts;
+mod caches;
+mod capabilities;
+mod commands;
+mod components;
+mod concurrency;
+mod disk;
+mod faults;
+mod http;
+mod input;
+mod journal;
+mod limits;
+mod publish;
+mod registries;
+mod stage;
+mod trust;
+mod workflows;
