@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, key, publish, pull, push, registry, run, sign, verify,
+    completions, inspect, key, publish, pull, push, receipt, registry, run, runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -51,19 +51,20 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
     /// Write one JSON document to standard output, for errors too
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options", display_order = 100)]
     pub(crate) json: bool,
     /// Never use the network: what the cache has must do
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options", display_order = 100)]
     pub(crate) offline: bool,
     /// Say more on standard error; twice or thrice for even more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = "Global options", display_order = 100, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Inspect(inspect::Args),
     Publish(publish::Args),
     Push(push::Args),
     Pull(pull::Args),
@@ -71,6 +72,10 @@ pub(crate) enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Key(key::Command),
+    #[command(subcommand)]
+    Runs(runs::Command),
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     #[command(subcommand)]
     Registry(registry::Command),
     Completions(completions::Args),

@@ -122,7 +122,8 @@ impl Context {
         key: Option<&Path>,
     ) -> Result<TrustPolicy, Error> {
         if let Some(key) = key {
-            return Ok(TrustPolicy::for_key("--key", public_key(key)?));
+            let name = key.file_name().map(|name| name.to_string_lossy().into_owned());
+            return Ok(TrustPolicy::for_key(&name.unwrap_or_default(), public_key(key)?));
         }
         if let Some(file) = file {
             return Ok(TrustPolicy::load(file)?);

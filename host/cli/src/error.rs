@@ -189,7 +189,12 @@ impl Error {
 
     /// The error as it is shown.
     pub(crate) fn shown(&self) -> Shown {
-        Shown { code: self.code(), message: self.to_string(), causes: causes(self), hint: self.hint() }
+        Shown {
+            code: self.code(),
+            message: self.to_string(),
+            causes: causes(self),
+            hint: self.hint(),
+        }
     }
 }
 

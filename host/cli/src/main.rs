@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use crate::args::Cli;
 use crate::context::Context;
@@ -53,6 +54,10 @@ fn usage(arguments: &[OsString], error: &clap::Error) -> ExitCode {
         // Help: the parser knows whether there is a terminal to colour it for.
         let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(2);
     }
     let json = arguments.iter().skip(1).take_while(|a| *a != "--").any(|a| a == "--json");
     let error = Error::usage(error);

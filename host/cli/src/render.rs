@@ -126,10 +126,7 @@ mod tests {
             ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.0 MiB", "5.0 GiB", "5120.0 GiB"]
         );
         let durations = [0, 999, 1_000, 12_345, 4_567_890, 200_000_000].map(duration);
-        assert_eq!(
-            durations,
-            ["0 µs", "999 µs", "1.0 ms", "12.3 ms", "4.56 s", "3 min 20 s"]
-        );
+        assert_eq!(durations, ["0 µs", "999 µs", "1.0 ms", "12.3 ms", "4.56 s", "3 min 20 s"]);
     }
 
     #[test]

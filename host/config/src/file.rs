@@ -74,9 +74,8 @@ fn path(item: &Item<'_>) -> Option<String> {
 /// A registry is written `host` or `host:port`, as references write it.
 pub(crate) fn check_host(text: &str) -> Result<(), String> {
     let named = format!("{text}/x").parse::<Repository>().ok();
-    let same = |repository: &Repository| {
-        repository.registry() == Some(text) && repository.path() == "x"
-    };
+    let same =
+        |repository: &Repository| repository.registry() == Some(text) && repository.path() == "x";
     if named.as_ref().is_some_and(same) {
         return Ok(());
     }

@@ -59,11 +59,12 @@ impl Settings {
             None => authored.registry,
         };
         let docker_home = || Some(environment.path("HOME")?.join(".docker"));
-        let named = |variable, written: Option<String>, usual: &str| {
-            match environment.path(variable).or_else(|| written.map(beside)) {
-                Some(path) => Named { path, by_operator: true },
-                None => Named { path: home.join(usual), by_operator: false },
-            }
+        let named = |variable, written: Option<String>, usual: &str| match environment
+            .path(variable)
+            .or_else(|| written.map(beside))
+        {
+            Some(path) => Named { path, by_operator: true },
+            None => Named { path: home.join(usual), by_operator: false },
         };
         let offline = environment.truth("LONGSHORE_OFFLINE")?.or(authored.offline);
         let docker_config = environment

@@ -44,8 +44,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "longshore-trust",
         ],
     ),
+    ("longshore-build", &["longshore-client", "longshore-reference"]),
     ("longshore-config", &["longshore-model", "longshore-reference"]),
-    ("longshore-cli", &["longshore", "longshore-config", "longshore-registry-server"]),
+    (
+        "longshore-cli",
+        &["longshore", "longshore-build", "longshore-config", "longshore-registry-server"],
+    ),
     ("longshore-guest", &["longshore-guest-macros"]),
     ("longshore-guest-macros", &[]),
 ];

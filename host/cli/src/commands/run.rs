@@ -147,7 +147,10 @@ fn stdio(admitted: &mut Admitted, args: &Args, output: Output) -> Result<Printed
     if !is_command && !args.arguments.is_empty() {
         let function = admitted.function().path().to_owned();
         let hint = "give a function its arguments as JSON, with `--input`";
-        return Err(Error::bad(format!("`{function}` is no command and takes none after `--`"), hint));
+        return Err(Error::bad(
+            format!("`{function}` is no command and takes none after `--`"),
+            hint,
+        ));
     }
     if is_command && args.input.is_some() {
         let hint = "give a command its arguments after `--`, and its input on standard input";

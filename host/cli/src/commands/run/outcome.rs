@@ -158,8 +158,12 @@ fn hint(kind: FaultKind) -> Option<&'static str> {
             "see which step took how long with `longshore runs show last`; its manifest asks for \
              time under `[limits]` as `deadline-ms`"
         }
-        FaultKind::Memory | FaultKind::Resources | FaultKind::OutputSize | FaultKind::StreamSize
-        | FaultKind::InputSize | FaultKind::Budget => {
+        FaultKind::Memory
+        | FaultKind::Resources
+        | FaultKind::OutputSize
+        | FaultKind::StreamSize
+        | FaultKind::InputSize
+        | FaultKind::Budget => {
             "give it less at once, or raise the limit: the manifest asks under `[limits]`, the \
              policy sets `[ceilings]`"
         }
