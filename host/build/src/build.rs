@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_client::Registry;
-use longshore_reference::{Digest, Kind, MANIFEST_MAX_BYTES, Manifest};
+use longshore_reference::{Digest, Kind, Lockfile, MANIFEST_MAX_BYTES, Manifest};
 
 use crate::lock::{self, Terms};
 use crate::toolchain::{self, Cargo};
@@ -122,17 +122,8 @@ pub async fn build(
     };
     let (lock, lock_changed) = lock::bring_up_to_date(folder, &manifest, terms).await?;
     manifest.pin(&lock)?;
-    let mut warnings = Vec::new();
-    let mut wit = Vec::new();
-    if lock_changed || deps::is_missing(folder, &manifest)? {
-        match options.registry {
-            Some(registry) if !options.offline || registry.is_offline() => {
-                wit = deps::fetch(folder, &manifest, &lock, terms).await?.written;
-            }
-            _ if !manifest.dependencies.is_empty() => warnings.push(Warning::WitMissing),
-            _ => {}
-        }
-    }
+    let (wit, missing) = bring_wit(folder, &manifest, &lock, lock_changed, terms).await?;
+    let mut warnings = Vec::from_iter(missing);
     let cargo = Cargo {
         program: options.cargo.as_deref(),
         profile: &options.profile,
@@ -155,6 +146,33 @@ pub async fn build(
     manifest.build = None;
     let digest = Digest::of(&bytes);
     Ok(Built { bytes, path, manifest, digest, lock_changed, wit, warnings })
+}
+
+/// Writes the WIT of dependencies where the author's folder needs it.
+async fn bring_wit(
+    folder: &Path,
+    manifest: &Manifest,
+    lock: &Lockfile,
+    lock_changed: bool,
+    terms: Terms<'_>,
+) -> Result<(Vec<PathBuf>, Option<Warning>)> {
+    let missing = deps::is_missing(folder, manifest)?;
+    let is_stale = lock_changed && folder.join("wit").is_dir();
+    if !missing && !is_stale {
+        return Ok((Vec::new(), None));
+    }
+    // Offline, a client that knows it is may still have everything in its cache.
+    let registry = terms.registry.filter(|registry| !terms.offline || registry.is_offline());
+    let Some(registry) = registry else {
+        return Ok((Vec::new(), missing.then_some(Warning::WitMissing)));
+    };
+    match deps::fetch(folder, manifest, lock, terms).await {
+        Ok(fetched) => Ok((fetched.written, None)),
+        Err(Error::Registry(_)) if registry.is_offline() => {
+            Ok((Vec::new(), missing.then_some(Warning::WitMissing)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The manifest of the author's folder.

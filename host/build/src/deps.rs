@@ -64,12 +64,8 @@ pub(crate) async fn fetch(
     let present = Present::read(&folder)?;
     let mut fetched = Fetched::default();
     let files = wanted.files();
-    for (package, text) in files.values() {
-        if present.authored.contains_key(package) {
-            fetched.kept.push(package.clone());
-        }
-        let _ = text;
-    }
+    let packages = files.values().map(|(package, _)| package);
+    fetched.kept.extend(packages.filter(|p| present.authored.contains_key(*p)).cloned());
     for (path, (package, text)) in &files {
         let path = folder.join(path);
         let is_same =
@@ -92,8 +88,12 @@ pub(crate) async fn fetch(
     Ok(fetched)
 }
 
-/// Whether the WIT of some dependency is not there yet.
+/// Whether the folder has WIT, but not that of every dependency.
 pub(crate) fn is_missing(folder: &Path, manifest: &Manifest) -> Result<bool> {
+    // Whoever keeps no WIT here builds from elsewhere.
+    if !folder.join("wit").is_dir() {
+        return Ok(false);
+    }
     let present = Present::read(&folder.join(FOLDER))?;
     let has = |dependency: &Dependency| {
         let (package, interface) = split(&dependency.interface);

@@ -206,9 +206,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The work was handed to a thread that ended early.
-    #[error("the build was stopped")]
-    Stopped,
 }
 
 impl From<longshore_client::Error> for Error {
@@ -249,7 +246,6 @@ impl Error {
             Self::Wit { .. } => "LS-BLD-022",
             Self::Exists { .. } => "LS-BLD-023",
             Self::Name { .. } => "LS-BLD-024",
-            Self::Stopped => "LS-BLD-025",
         }
     }
 
@@ -314,8 +310,7 @@ impl Error {
             | Self::Write { .. }
             | Self::TooLarge { .. }
             | Self::NotExported { .. }
-            | Self::Wit { .. }
-            | Self::Stopped => return None,
+            | Self::Wit { .. } => return None,
         })
     }
 

@@ -25,7 +25,7 @@ pub use error::{BoxError, Error, Result};
 pub use lock::LOCKFILE;
 pub use revision::Revision;
 pub use scaffold::{Scaffold, SdkSource, Template, new};
-pub use wit::wit_of;
+pub use wit::{Interfaces, interfaces_of, wit_of};
 
 /// The name of the authored manifest in a folder.
 pub const MANIFEST: &str = "longshore.toml";

@@ -24,6 +24,29 @@ pub fn wit_of(name: &str, bytes: &[u8]) -> Result<String> {
     Ok(printer.output.to_string())
 }
 
+/// What a component exports and imports, as WIT names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// Its exports: interfaces and functions, in the component's order.
+    pub exports: Vec<String>,
+    /// Its imports.
+    pub imports: Vec<String>,
+}
+
+/// What the component `bytes`, called `name`, exports and imports.
+///
+/// # Errors
+///
+/// As [`wit_of`].
+pub fn interfaces_of(name: &str, bytes: &[u8]) -> Result<Interfaces> {
+    component::check(name, bytes)?;
+    let (resolve, world) = component::decode(name, bytes)?;
+    let world = &resolve.worlds[world];
+    let exports = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let imports = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    Ok(Interfaces { exports, imports })
+}
+
 /// The interfaces that a component exports, sorted.
 pub(crate) fn exports(resolve: &Resolve, world: WorldId) -> BTreeMap<String, InterfaceId> {
     let exports = resolve.worlds[world].exports.iter();

@@ -5,7 +5,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    completions, inspect, key, publish, pull, push, receipt, registry, run, runs, sign, verify,
+    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, run,
+    runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -63,6 +64,8 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    New(new::Args),
+    Build(build::Args),
     Run(run::Args),
     Inspect(inspect::Args),
     Publish(publish::Args),
@@ -78,5 +81,6 @@ pub(crate) enum Command {
     Receipt(receipt::Command),
     #[command(subcommand)]
     Registry(registry::Command),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }

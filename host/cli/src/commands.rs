@@ -1,8 +1,11 @@
 //! The commands, a file each.
 
+pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod new;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -23,8 +26,11 @@ pub(crate) type Done = Result<u8, Error>;
 /// Does what was asked for.
 pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
+        Command::New(args) => new::run(args, context),
         Command::Key(command) => key::run(command, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Build(args) => context.block_on(build::run(args, context)),
+        Command::Doctor(args) => context.block_on(doctor::run(args, context)),
         Command::Inspect(args) => context.block_on(inspect::run(args, context)),
         Command::Runs(command) => context.block_on(runs::run(command, context)),
         Command::Receipt(command) => context.block_on(receipt::run(command, context)),

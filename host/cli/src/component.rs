@@ -9,33 +9,89 @@ use longshore::client::{Artifact, Pushed};
 use longshore::engine::{Compiled, MAX_COMPONENT_BYTES};
 use longshore::reference::{Fetched, Manifest, Reference, Resolved};
 use longshore::{Longshore, Target};
+use longshore_build::{BuildOptions, Built, Revision};
 
 use crate::context::{Context, read_bytes, variable};
 use crate::error::Error;
 
-/// What `text` names. A folder with a `longshore.toml` is built.
-pub(crate) fn target(text: &str, context: &Context) -> Result<Target, Error> {
-    if Path::new(text).is_dir() {
-        return file(Path::new(text), context).map(Target::File);
-    }
-    if Path::new(text).is_file() {
-        return Ok(Target::File(PathBuf::from(text)));
+/// Whether the author's toolchain is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// Every line, as it comes.
+    Always,
+    /// Where it fails, or somebody asked for more words.
+    OnFailure,
+}
+
+/// How a folder is to be built, where it differs from the usual.
+#[derive(Clone, Debug)]
+pub(crate) struct Wishes {
+    pub(crate) talk: Talk,
+    pub(crate) profile: Option<String>,
+    pub(crate) locked: bool,
+    pub(crate) update: bool,
+}
+
+/// What `text` names. A folder is built.
+pub(crate) async fn target(text: &str, context: &Context) -> Result<Target, Error> {
+    let path = Path::new(text);
+    if path.exists() {
+        return file(path, Talk::OnFailure, context).await.map(Target::File);
     }
     Ok(Target::parse(text)?)
 }
 
 /// The component file that `path` names: itself, or what its folder builds.
-pub(crate) fn file(path: &Path, _context: &Context) -> Result<PathBuf, Error> {
+pub(crate) async fn file(path: &Path, talk: Talk, context: &Context) -> Result<PathBuf, Error> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    Err(Error::bad(format!("`{}` is a folder", path.display()), "name the component file in it"))
+    let wishes = Wishes { talk, profile: None, locked: false, update: false };
+    Ok(build(path, wishes, context).await?.path)
+}
+
+/// Builds the component in `folder`. What the toolchain says goes to standard error.
+pub(crate) async fn build(
+    folder: &Path,
+    wishes: Wishes,
+    context: &Context,
+) -> Result<Built, Error> {
+    let (settings, host) = (context.settings()?, context.looker()?);
+    let mut options = BuildOptions {
+        registry: Some(host.registry()),
+        default_registry: settings.registry.clone(),
+        offline: settings.offline,
+        locked: wishes.locked,
+        update: wishes.update,
+        revision: Revision::Git,
+        ..BuildOptions::default()
+    };
+    if let Some(profile) = wishes.profile {
+        options.profile = profile;
+    }
+    let heard = wishes.talk == Talk::Always || context.global.verbose > 0;
+    let output = context.output;
+    let mut on_line = |line: &str| {
+        if heard {
+            output.say(line);
+        }
+    };
+    let built = longshore_build::build(folder, &options, &mut on_line).await;
+    if let (Err(error), false) = (&built, heard)
+        && let Some(said) = error.output()
+    {
+        output.say(said);
+    }
+    let built = built?;
+    for warning in &built.warnings {
+        output.warn(&warning.to_string());
+    }
+    Ok(built)
 }
 
 /// A component that was looked at: its bytes, whatever claims to vouch for it, and what it compiles
 /// to.
 pub(crate) struct Looked {
-    pub(crate) resolved: Option<Resolved>,
     pub(crate) fetched: Fetched,
     pub(crate) compiled: Arc<Compiled>,
 }
@@ -46,19 +102,16 @@ pub(crate) async fn look(
     target: &Target,
     context: &Context,
 ) -> Result<Looked, Error> {
-    let (resolved, fetched) = match target {
+    let fetched = match target {
         Target::File(path) => {
             let bytes = read_bytes(path, MAX_COMPONENT_BYTES)?;
-            (None, Fetched::from_file(&path.display().to_string(), bytes))
+            Fetched::from_file(&path.display().to_string(), bytes)
         }
-        Target::Reference(reference) => {
-            let (resolved, fetched) = fetch(host, reference, context).await?;
-            (Some(resolved), fetched)
-        }
+        Target::Reference(reference) => fetch(host, reference, context).await?.1,
     };
     let verified = host.trust().verify(fetched.clone(), context.now().unix_s())?;
     let compiled = host.engine().compile(&verified)?;
-    Ok(Looked { resolved, fetched, compiled })
+    Ok(Looked { fetched, compiled })
 }
 
 /// Resolves and fetches, with the signatures that there are now.

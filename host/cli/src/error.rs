@@ -67,6 +67,9 @@ pub(crate) enum Error {
     /// The path from a reference to a receipt.
     #[error(transparent)]
     Path(#[from] longshore::Error),
+    /// The way from a folder to a component.
+    #[error(transparent)]
+    Build(#[from] longshore_build::Error),
     /// The embedded registry.
     #[error(transparent)]
     Server(#[from] longshore_registry_server::Error),
@@ -137,6 +140,7 @@ impl Error {
             Self::Unwell { .. } => "LS-CLI-010",
             Self::Config(source) => source.code(),
             Self::Path(source) => source.code(),
+            Self::Build(source) => source.code(),
             Self::Server(source) => source.code(),
         }
     }
@@ -160,6 +164,7 @@ impl Error {
             Self::Unwell { .. } => "each failed check above says what to do",
             Self::Config(source) => return source.hint(),
             Self::Path(source) => return source.hint(),
+            Self::Build(source) => return source.hint(),
             Self::Server(source) => return source.hint(),
         };
         Some(text.to_owned())
@@ -179,6 +184,13 @@ impl Error {
             },
             Self::Mismatch { .. } => 3,
             Self::Stdout(_) | Self::Setup(_) | Self::Write { .. } | Self::Unwell { .. } => 7,
+            Self::Build(source) => match source.code() {
+                code if code.starts_with("LS-REG") => 5,
+                // The name or the place of a new project.
+                "LS-BLD-023" | "LS-BLD-024" => 2,
+                code if code.starts_with("LS-BLD") => 8,
+                _ => 2,
+            },
             Self::Server(_) => match self.code() {
                 "LS-SRV-001" | "LS-SRV-006" => 2,
                 _ => 7,

@@ -22,10 +22,10 @@ fn home(config: &str) -> tempfile::TempDir {
 #[test]
 fn without_file_and_environment_the_defaults_are_in_force() {
     let home = tempfile::tempdir().unwrap();
-    let settings = resolve(home.path(), &[("HOME", "/home/someone")]).unwrap();
+    let settings = resolve(home.path(), &[("HOME", "/users/someone")]).unwrap();
     assert_eq!(settings.home, home.path());
     assert_eq!((settings.registry, settings.offline), (None, false));
-    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/home/someone/.docker")));
+    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/users/someone/.docker")));
     assert_eq!(settings.trust_policy.path, home.path().join("trust.json"));
     assert_eq!(settings.policy.path, home.path().join("policy.toml"));
     assert!(!settings.trust_policy.by_operator && !settings.policy.by_operator);

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-model", &["longshore-reference"]),
     ("longshore-policy", &["longshore-model", "longshore-reference"]),
     ("longshore-journal", &["longshore-model", "longshore-reference"]),
-    ("longshore-receipt", &["longshore-journal", "longshore-model", "longshore-reference"]),
+    ("longshore-receipt", &["longshore-model", "longshore-reference", "longshore-trust"]),
     ("longshore-store-sqlite", &["longshore-journal", "longshore-model", "longshore-reference"]),
     (
         "longshore-engine",
@@ -48,7 +48,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-config", &["longshore-model", "longshore-reference"]),
     (
         "longshore-cli",
-        &["longshore", "longshore-build", "longshore-config", "longshore-registry-server"],
+        &[
+            "longshore",
+            "longshore-build",
+            "longshore-config",
+            "longshore-registry-server",
+            "longshore-store-sqlite",
+        ],
     ),
     ("longshore-guest", &["longshore-guest-macros"]),
     ("longshore-guest-macros", &[]),

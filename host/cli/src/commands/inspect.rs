@@ -24,6 +24,7 @@ Examples:
   longshore inspect hello.wasm
   longshore inspect 127.0.0.1:5000/hello:0.1.0 --key longshore.pub
   longshore inspect hello.wasm --schema greet        JSON Schema of what `greet` takes and gives
+  longshore inspect hello.wasm --wit                 its interfaces as WIT
   longshore inspect hello.wasm --json
 
 Every import is shown with what explains it: a capability that the manifest asks for, with its
@@ -39,16 +40,24 @@ pub(crate) struct Args {
     /// Print the JSON Schema (2020-12) of a function, or of all
     #[arg(long, value_name = "FUNCTION", num_args = 0..=1, default_missing_value = "")]
     schema: Option<String>,
+    /// Print its interfaces as WIT
+    #[arg(long, conflicts_with_all = ["schema", "json"])]
+    wit: bool,
     #[command(flatten)]
     trust: verify::Trust,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Done {
-    let target = component::target(&args.target, context)?;
+    let target = component::target(&args.target, context).await?;
     let host = context.looker()?;
     let looked = component::look(&host, &target, context).await?;
     if let Some(function) = &args.schema {
         context.output.document(&schemas(&looked.compiled, function)?)?;
+        return Ok(0);
+    }
+    if args.wit {
+        let wit = longshore_build::wit_of(looked.compiled.name(), looked.fetched.bytes())?;
+        context.output.text(&wit)?;
         return Ok(0);
     }
     let signatures = match target {
@@ -152,9 +161,7 @@ fn text(looked: &Looked, imports: &[Import], signatures: Option<&Signatures>) ->
         let _ = writeln!(text, "{depth}{}: {}", function.name(), signature(function));
     }
     text.push_str("\nimports\n");
-    let rows: Vec<_> = imports.iter().map(|i| [format!("  {}", i.name), i.sentence()]).collect();
-    text.push_str(if rows.is_empty() { "  nothing" } else { "" });
-    text.push_str(&table(&rows));
+    text.push_str(&imports::text(imports));
     if let Some(manifest) = compiled.manifest() {
         text.push_str(&wishes(manifest));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Done, sign};
-use crate::component;
+use crate::component::{self, Talk};
 use crate::context::Context;
 
 const EXAMPLES: &str = "\
@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let reference = context.reference(&args.reference)?;
     crate::context::private_key(&args.key.key, &args.key.password_env)?;
-    let path = component::file(&args.component, context)?;
+    let path = component::file(&args.component, Talk::Always, context).await?;
     let host = context.looker()?;
     let pushed = component::push(&host, &path, &reference, context).await?;
     let signature = sign::sign(&host, &reference, &pushed.manifest, &args.key, context).await?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Done;
-use crate::component;
+use crate::component::{self, Talk};
 use crate::context::Context;
 
 const EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let reference = context.reference(&args.reference)?;
-    let path = component::file(&args.component, context)?;
+    let path = component::file(&args.component, Talk::OnFailure, context).await?;
     let host = context.looker()?;
     let pushed = component::push(&host, &path, &reference, context).await?;
     let document = json!({

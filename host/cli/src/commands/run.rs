@@ -88,7 +88,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.set {
         ask.set_flag(flag)?;
     }
-    let target = component::target(&args.target, context)?;
+    let target = component::target(&args.target, context).await?;
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)

@@ -46,8 +46,10 @@ fn an_import_that_nobody_provides_is_named() {
     let desk = Desk::new();
     let lonely = r#"(component
       (import "acme:money/bank@1.0.0" (instance $bank (export "pay" (func))))
-      (alias export $bank "pay" (func $pay))
-      (export "pay" (func $pay)))"#;
+      (core func $pay (canon lower (func $bank "pay")))
+      (core module $m (import "bank" "pay" (func $pay)) (func (export "buy") (call $pay)))
+      (core instance $i (instantiate $m (with "bank" (instance (export "pay" (func $pay))))))
+      (func (export "buy") (canon lift (core func $i "buy"))))"#;
     desk.write("lonely.wasm", wat(lonely));
     let refused = desk.refuses(2, "LS-ENG-007", &["run", "lonely.wasm"]);
     assert!(refused.message().contains("`acme:money/bank@1.0.0`"), "{}", refused.message());

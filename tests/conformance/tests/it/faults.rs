@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::artifacts::guest;
+use crate::artifacts::{guest, wat};
 use crate::desk::Desk;
 
 /// A desk with a component that misbehaves, and a policy with low ceilings.
@@ -38,18 +38,28 @@ fn what_never_ends_is_stopped_at_its_deadline() {
 fn every_bound_has_its_code_and_names_itself() {
     let desk = desk();
     for (function, input, code, limit) in [
-        ("allocate", "[]".to_owned(), "LS-RUN-003", Some("memory-bytes")),
-        ("recurse", "[]".into(), "LS-RUN-005", None),
-        ("panic", format!("[\"{}\"]", "x".repeat(2000)), "LS-RUN-006", Some("input-bytes")),
-        ("long", "[100000]".into(), "LS-RUN-007", Some("output-bytes")),
-        ("many", "[100000]".into(), "LS-RUN-007", Some("output-bytes")),
-        ("print", "[100000]".into(), "LS-RUN-008", Some("stdout-bytes")),
-        ("print-error", "[100000]".into(), "LS-RUN-008", Some("stderr-bytes")),
+        ("allocate", "[]".to_owned(), "LS-RUN-003", "memory-bytes"),
+        ("panic", format!("[\"{}\"]", "x".repeat(2000)), "LS-RUN-006", "input-bytes"),
+        ("long", "[100000]".into(), "LS-RUN-007", "output-bytes"),
+        ("many", "[100000]".into(), "LS-RUN-007", "output-bytes"),
+        ("print", "[100000]".into(), "LS-RUN-008", "stdout-bytes"),
+        ("print-error", "[100000]".into(), "LS-RUN-008", "stderr-bytes"),
     ] {
         let (_, json) = desk.stops(6, code, &run(function, &input));
         let fault = &json["outcome"]["fault"];
-        assert_eq!(fault["limit"].as_str(), limit, "{function}: {fault}");
+        assert_eq!(fault["limit"], limit, "{function}: {fault}");
     }
+}
+
+#[test]
+fn a_component_that_calls_itself_forever_uses_up_its_stack() {
+    let desk = Desk::new();
+    let deep = r#"(component
+      (core module $m (func $f (export "deep") (result i32) (i32.add (call $f) (i32.const 1))))
+      (core instance $i (instantiate $m))
+      (func (export "deep") (result u32) (canon lift (core func $i "deep"))))"#;
+    desk.write("deep.wasm", wat(deep));
+    desk.stops(6, "LS-RUN-005", &["run", "deep.wasm"]);
 }
 
 #[test]
@@ -66,7 +76,7 @@ fn a_trap_shows_the_frames_of_the_guest_innermost_first() {
     let (inner, middle, outer) = (of("inner_frame"), of("middle_frame"), of("outer_frame"));
     assert!(inner.is_some() && inner < middle && middle < outer, "{frames:?}");
     for name in ["inner_frame", "middle_frame", "outer_frame"] {
-        assert!(text.contains(&format!("at ")) && text.contains(name), "{text}");
+        assert!(text.contains("    at ") && text.contains(name), "{text}");
     }
     assert!(text.contains("report it to its author"), "{text}");
 }

@@ -27,10 +27,6 @@ impl Place {
     pub(crate) fn reference(&self, rest: &str) -> String {
         format!("{}/{rest}", self.host)
     }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
 }
 
 /// Checks something in the embedded registry and in Debian's `docker-registry`, each with a desk of

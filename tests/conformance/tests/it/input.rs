@@ -8,8 +8,9 @@ fn wrong_json_is_told_with_the_way_to_it_and_the_type_that_belongs_there() {
     let desk = Desk::new();
     desk.write("echo.wasm", echo());
     let points = r#"{"v":[{"x":1,"y-axis":2.5,"label":null},{"x":1,"y-axis":"high","label":null}]}"#;
+    let column = format!("column {}", points.find("\"high\"").unwrap() + 1);
     for (function, input, code, words) in [
-        ("to-points", points, "LS-VAL-011", &["`$.v[1].y-axis`", "expected f64", "column 64"][..]),
+        ("to-points", points, "LS-VAL-011", &["`$.v[1].y-axis`", "expected f64", &column][..]),
         ("to-u8", r#"{"v":256}"#, "LS-VAL-012", &["`$.v`", "0..=255"]),
         ("to-u8", r#"{"w":1}"#, "LS-VAL-013", &["`w`"]),
         ("to-u8", "{}", "LS-VAL-014", &["`v`", "u8"]),

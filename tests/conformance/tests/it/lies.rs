@@ -62,7 +62,7 @@ fn every_lie_has_its_code_and_leaves_no_component_behind() {
         (Target::Layer, Lie::Redirect(elsewhere.clone()), "LS-REG-031"),
         (Target::Manifest, Lie::OtherDigestHeader, "LS-REG-016"),
         (Target::Manifest, Lie::Huge(1 << 30), "LS-REG-014"),
-        (Target::Manifest, Lie::NotJson, "LS-REG-020"),
+        (Target::Manifest, Lie::NotJson, "LS-REG-016"),
         (Target::Manifest, Lie::Deep(100_000), "LS-REG-020"),
         (Target::Manifest, Lie::Index, "LS-REG-021"),
         (Target::Manifest, Lie::LoginLoop, "LS-REG-007"),

@@ -6,6 +6,8 @@ use longshore::policy::{Needs, Policy, Role};
 use longshore::reference::{CapabilityKind, Dependency, Manifest};
 use serde::Serialize;
 
+use crate::render::table;
+
 /// An import and what explains it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +96,27 @@ fn requested(capability: CapabilityKind, manifest: &Manifest) -> Option<Explanat
     let mut reasons: Vec<_> = requests.iter().map(|r| r.reason.clone()).collect();
     reasons.dedup();
     (!requests.is_empty()).then_some(Explanation::Request { capability, scopes, reasons })
+}
+
+/// The imports in words, a line each; those that reach nothing by themselves together, by package.
+pub(super) fn text(imports: &[Import]) -> String {
+    let is_plain = |import: &&Import| matches!(import.explanation, Explanation::Host);
+    let rows = imports.iter().filter(|import| !is_plain(import));
+    let mut rows: Vec<_> = rows.map(|i| [format!("  {}", i.name), i.sentence()]).collect();
+    let mut packages: Vec<(&str, usize)> = Vec::new();
+    for import in imports.iter().filter(is_plain) {
+        let package = import.name.split('/').next().unwrap_or_default();
+        match packages.iter_mut().find(|(name, _)| *name == package) {
+            Some((_, count)) => *count += 1,
+            None => packages.push((package, 1)),
+        }
+    }
+    rows.extend(packages.into_iter().map(|(package, count)| {
+        let interfaces = if count == 1 { "interface" } else { "interfaces" };
+        let sentence = format!("{count} {interfaces} that reach nothing without a grant");
+        [format!("  {package}"), sentence]
+    }));
+    if rows.is_empty() { "  nothing".to_owned() } else { table(&rows) }
 }
 
 impl Import {
