@@ -16,12 +16,14 @@ use crate::Error;
 
 /// The length of the tag behind the artifact, in bytes.
 const TAG: u64 = 32;
+/// The length of the key, in bytes.
+const KEY: usize = 32;
 
 /// A directory of compiled components.
 #[derive(Debug)]
 pub(crate) struct CodeCache {
     dir: PathBuf,
-    key: [u8; 32],
+    key: [u8; KEY],
 }
 
 /// What a lookup found.
@@ -158,32 +160,51 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The key of this cache. Two processes that start at once agree on one: the first link wins.
-fn read_or_make_key(dir: &Path) -> io::Result<[u8; 32]> {
+/// The key of this cache. Two processes that start at once agree on one: the first link wins. A key that was damaged is
+/// replaced, and what it authenticated is compiled again.
+fn read_or_make_key(dir: &Path) -> io::Result<[u8; KEY]> {
     let path = dir.join("key");
-    match read_key(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        other => return other,
+    let found = match File::open(&path) {
+        Ok(file) => Some(read_key(file)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(Some(key)) = found {
+        return Ok(key);
     }
-    let mut key = [0; 32];
+    let mut key = [0; KEY];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     let mut name = [0; 8];
     getrandom::fill(&mut name).map_err(io::Error::other)?;
     let temporary = dir.join(format!(".{:016x}.key", u64::from_le_bytes(name)));
-    let mut file = private_file(&temporary)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&temporary, &path);
+    let placed = (|| {
+        let mut file = private_file(&temporary)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        match found {
+            None => std::fs::hard_link(&temporary, &path),
+            Some(_) => {
+                tracing::warn!("the key of the compiled code is damaged; everything is compiled again");
+                std::fs::rename(&temporary, &path)
+            }
+        }
+    })();
     let _ = std::fs::remove_file(&temporary);
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_key(&path),
-        Err(error) => Err(error),
+    match placed {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
     }
+    // Whoever came last has placed it: all use that one.
+    read_key(File::open(&path)?)?.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn read_key(path: &Path) -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    File::open(path)?.read_exact(&mut key)?;
-    Ok(key)
+/// The key in `file`; none where it is not as long as a key.
+fn read_key(mut file: File) -> io::Result<Option<[u8; KEY]>> {
+    let mut key = [0; KEY];
+    if file.metadata()?.len() != KEY as u64 {
+        return Ok(None);
+    }
+    file.read_exact(&mut key)?;
+    Ok(Some(key))
 }

@@ -1,0 +1,22 @@
+//! The binary `longshore` from the outside: what it writes others read, what others write it reads,
+//! and what is wrong it says by exit status, code and hint. Asks the libraries nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod artifacts;
+mod capabilities;
+mod components;
+mod copies;
+mod demo;
+mod desk;
+mod faults;
+mod foreign;
+mod home;
+mod input;
+mod lies;
+mod offline;
+mod private;
+mod published;
+mod receipts;
+mod taken;
+mod trust;
