@@ -85,7 +85,7 @@ pub enum Error {
         message: String,
     },
     /// 404.
-    #[error("`{host}` has no {what}")]
+    #[error("`{host}` does not have {what}")]
     NotFound {
         /// `host[:port]`.
         host: String,

@@ -144,7 +144,13 @@ impl Transport {
         };
         let response = request.send().await.map_err(|e| self.failed(&realm, what, e))?;
         if !response.status().is_success() {
-            return Err(self.refusal(endpoint, what, response).await);
+            return Err(match self.refusal(endpoint, what, response).await {
+                // Not to be taken for the absence of what the token is for.
+                Error::NotFound { host, what } => {
+                    Error::Status { host, status: 404, what, message: String::new() }
+                }
+                other => other,
+            });
         }
         let body = self.body(&endpoint.host, what, response, TOKEN_LIMIT).await?;
         let answer = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body);

@@ -137,6 +137,11 @@ fn a_run_whose_process_was_killed_is_interrupted_and_the_next_one_works() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let started = lines.find(|line| line.as_ref().is_ok_and(|l| l.contains("run-started")));
     assert!(started.is_some(), "the run says that it started");
+    // The guest starts while the journal is still being opened: asked until it is there.
+    let patience = std::time::Instant::now();
+    while desk.runs().is_empty() {
+        assert!(patience.elapsed().as_secs() < 20, "the run does not reach the journal");
+    }
     child.kill().unwrap();
     child.wait().unwrap();
 

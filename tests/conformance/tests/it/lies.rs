@@ -65,7 +65,9 @@ fn every_lie_has_its_code_and_leaves_no_component_behind() {
         (Target::Manifest, Lie::NotJson, "LS-REG-016"),
         (Target::Manifest, Lie::Deep(100_000), "LS-REG-020"),
         (Target::Manifest, Lie::Index, "LS-REG-021"),
-        (Target::Manifest, Lie::LoginLoop, "LS-REG-007"),
+        (Target::Everything, Lie::LoginLoop, "LS-REG-007"),
+        // Its token service is not there.
+        (Target::Manifest, Lie::LoginLoop, "LS-REG-012"),
         (Target::Manifest, Lie::Status(403), "LS-REG-008"),
         (Target::Manifest, Lie::Status(429), "LS-REG-010"),
         (Target::Manifest, Lie::Status(503), "LS-REG-011"),
