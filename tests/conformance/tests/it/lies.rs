@@ -49,6 +49,7 @@ fn a_registry_that_is_down_is_told_soon_and_by_name() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a failure must tell which lie it was")]
 fn every_lie_has_its_code_and_leaves_no_component_behind() {
     let component = answer();
     let artifact = Artifact::wasm(&component);
