@@ -56,8 +56,11 @@ pub fn build_in(folder: &Path, name: &str) -> PathBuf {
         "the guest `{name}` does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let path = out.join("wasm32-wasip2/release").join(format!("{}.wasm", name.replace('-', "_")));
-    assert!(path.is_file(), "the guest `{name}` built, but not `{}`", path.display());
+    // A library's file has underscores; a command's keeps its name.
+    let names = [name.replace('-', "_"), name.to_owned()];
+    let paths = names.map(|name| out.join("wasm32-wasip2/release").join(format!("{name}.wasm")));
+    let path = paths.into_iter().find(|path| path.is_file());
+    let path = path.unwrap_or_else(|| panic!("the guest `{name}` built, but to no known file"));
     built.insert(key, path.clone());
     path
 }
