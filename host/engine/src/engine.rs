@@ -30,6 +30,9 @@ pub enum Allocation {
     Pooling,
 }
 
+/// The version in the workspace's `Cargo.toml`, which pins it exactly.
+const WASMTIME: &str = "48.0.8";
+
 /// How an [`Engine`] is set up. `Default`: on demand, no cache on disk.
 #[derive(Clone, Debug, Default)]
 pub struct EngineConfig {
@@ -146,7 +149,7 @@ impl Engine {
     /// [`Error::Setup`] when wasmtime cannot be set up on this machine.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let flavor = self.flavor(false)?;
-        Ok(format!("wasmtime 48.0.8 {}", &flavor.fingerprint[..16]))
+        Ok(format!("wasmtime {WASMTIME} {}", &flavor.fingerprint[..16]))
     }
 
     fn known(&self, digest: Digest) -> Option<Arc<Compiled>> {

@@ -68,10 +68,8 @@ fn walk(
                 }
                 skip += unchecked_range.len();
             }
-            Payload::CustomSection(section) => {
-                if depth == 0 && section.name() == MANIFEST_SECTION {
-                    found.manifest = Some(section.data().to_vec());
-                }
+            Payload::CustomSection(section) if depth == 0 && section.name() == MANIFEST_SECTION => {
+                found.manifest = Some(section.data().to_vec());
             }
             Payload::ComponentCanonicalSection(section) => {
                 for function in section {

@@ -1,20 +1,25 @@
-//! Runs a component and prints what became of it: `cargo run -p longshore --example embed -- FILE-OR-REFERENCE INPUT`.
+//! Runs a signed component from a registry and watches its events. Quoted in the README.
+#![allow(clippy::print_stdout)]
 
-use longshore::{Longshore, Request, Target, journal::Seen, policy::Policy};
+use longshore::journal::Seen;
+use longshore::{Longshore, Request, Target, policy::Policy, trust::TrustPolicy};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let [target, input] = std::env::args().skip(1).collect::<Vec<_>>().try_into().unwrap();
     let mut allow = Policy::default();
-    allow.allow_flag("clock")?;
-    let host = Longshore::builder().home("longshore-state").policy(allow).build()?;
-    let mut run = host.start(Request::new(Target::parse(&target)?, input)).await?;
-    while let Some(seen) = run.events().next().await {
-        if let Seen::Entry(entry) = seen {
-            println!("{:>4} {}", entry.seq, entry.event.name());
-        }
+    allow.allow_flag("http=https://example.com")?;
+    let host = Longshore::builder()
+        .home("longshore-state")
+        .trust(TrustPolicy::load("trust.json".as_ref())?)
+        .policy(allow)
+        .build()?;
+    let target = Target::parse("registry.example.com/acme/fetch:1.0.0")?;
+    let mut run = host.start(Request::new(target, r#"{"url": "https://example.com"}"#)).await?;
+    while let Some(Seen::Entry(entry)) = run.events().next().await {
+        println!("{} {}", entry.seq, entry.event.name());
     }
     let report = run.finish().await?;
-    println!("{:?}, receipt {}", report.outcome, report.receipt_digest);
+    std::fs::write("receipt.json", &report.receipt)?;
+    println!("{}: {:?}", report.run, report.outcome);
     Ok(())
 }

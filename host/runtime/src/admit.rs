@@ -31,6 +31,18 @@ impl Prepared {
     pub fn ready(&self) -> &Arc<Ready> {
         &self.ready
     }
+
+    /// The components that it calls, each with its grant.
+    #[must_use]
+    pub fn dependencies(&self) -> &[Dependency] {
+        &self.dependencies
+    }
+
+    /// The digest of the policy and flags under which it was granted.
+    #[must_use]
+    pub fn policy(&self) -> Digest {
+        self.policy
+    }
 }
 
 /// Why a component is not admitted.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use longshore_client::{ClientConfig, Registry};
+use longshore_client::{ClientConfig, Progress, Registry};
 use longshore_engine::{Allocation, Engine, EngineConfig};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
@@ -38,6 +38,7 @@ pub(crate) struct Host {
 pub struct Builder {
     home: Option<Home>,
     registry: ClientConfig,
+    progress: Option<Arc<dyn Progress>>,
     default_registry: Option<String>,
     trust: Option<TrustPolicy>,
     policy: Policy,
@@ -121,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// Who is told of transfers from and to registries.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
     /// Where references without a registry are looked for.
     #[must_use]
     pub fn default_registry(mut self, host: impl Into<String>) -> Self {
@@ -194,8 +202,12 @@ impl Builder {
         }
         let cache = self.home.as_ref().map(Home::code_cache);
         let engine = Engine::new(EngineConfig { allocation: self.allocation, cache })?;
+        let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
-            registry: Registry::new(registry),
+            registry: match self.progress {
+                Some(progress) => registry.with_progress(progress),
+                None => registry,
+            },
             default_registry: self.default_registry,
             trust: self.trust.unwrap_or_default(),
             engine,

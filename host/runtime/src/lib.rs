@@ -29,7 +29,7 @@ pub use error::{Class, Error};
 pub use home::Home;
 pub use report::Report;
 pub use request::{Input, Request, Target};
-pub use run::Running;
+pub use run::{Admitted, Cancel, Running};
 pub use session::Session;
 
 /// The rooms behind the library, for embedders who need more than the path: each is the crate of that name.

@@ -1,10 +1,12 @@
 //! What a run leaves behind.
 
+use std::fmt;
+
 use longshore_model::{Outcome, RunId, Usage};
 use longshore_reference::Digest;
 
 /// A run that ended: its outcome and its receipt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Report {
     /// The run.
     pub run: RunId,
@@ -18,4 +20,14 @@ pub struct Report {
     pub receipt: Vec<u8>,
     /// The receipt's digest, by which the next one names it.
     pub receipt_digest: Digest,
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("run", &self.run)
+            .field("outcome", &self.outcome)
+            .field("receipt", &self.receipt_digest)
+            .finish_non_exhaustive()
+    }
 }

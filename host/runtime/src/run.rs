@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use longshore_engine::{Compiled, RunContext};
+use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio};
 use longshore_journal::{Closed, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
 };
 use longshore_policy::{Policy, Refusal};
 use longshore_reference::Digest;
+use tokio::sync::Notify;
 
 use crate::admit::{Prepared, Stop, identity};
 use crate::builder::Host;
@@ -21,6 +22,28 @@ pub struct Running {
     id: RunId,
     events: Subscription,
     task: tokio::task::JoinHandle<Result<Report, Error>>,
+    cancel: Cancel,
+}
+
+/// A request that was admitted: resolved, verified, granted and linked. Nothing of it has run.
+pub struct Admitted {
+    host: Arc<Host>,
+    prepared: Prepared,
+    request: Request,
+    function: Arc<Function>,
+    arguments: Arguments,
+}
+
+/// Asks a run to end.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<Notify>);
+
+impl Cancel {
+    /// Ends the run where it stands: its outcome is the fault `cancelled`, and its receipt is sealed as ever. Does nothing
+    /// to a run that has ended.
+    pub fn cancel(&self) {
+        self.0.notify_one();
+    }
 }
 
 impl Longshore {
@@ -48,11 +71,16 @@ impl Longshore {
     ///
     /// As [`Longshore::run`], up to the run's first event.
     pub async fn start(&self, request: Request) -> Result<Running, Error> {
-        let prepared = self.0.admitted(&request).await?;
-        let host = Arc::clone(&self.0);
-        let (run, work) = host.open(prepared, request).await?;
-        let (id, events) = (run.id(), run.subscribe());
-        Ok(Running { id, events, task: tokio::spawn(work) })
+        self.admit(request).await?.start().await
+    }
+
+    /// Admits a request without starting it, for whoever must know what it is first. A refusal is journaled and sealed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Longshore::run`], up to the run's first event.
+    pub async fn admit(&self, request: Request) -> Result<Admitted, Error> {
+        self.0.admitted(request).await
     }
 
     /// Resolves, verifies, compiles, grants and links without running: for calls that follow, or to see whether it would run.
@@ -80,6 +108,70 @@ impl Longshore {
     }
 }
 
+impl Admitted {
+    /// The function that is to be called.
+    #[must_use]
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The component with its grant and its links.
+    #[must_use]
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// The standard streams of the call, still to be set.
+    pub fn stdio(&mut self) -> &mut Stdio {
+        &mut self.request.stdio
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be written.
+    pub async fn start(self) -> Result<Running, Error> {
+        let cancel = Cancel::default();
+        let (run, work) = self.open(cancel.clone()).await?;
+        let (id, events) = (run.id(), run.subscribe());
+        Ok(Running { id, events, task: tokio::spawn(work), cancel })
+    }
+
+    /// Journals the intent of the run; the future does it.
+    async fn open(
+        self,
+        cancel: Cancel,
+    ) -> Result<(longshore_journal::Run, impl Future<Output = Result<Report, Error>> + Send), Error>
+    {
+        let Self { host, prepared, request, function, arguments } = self;
+        let input = if function.is_command() { "null" } else { request.input.0.trim() };
+        let start = host.start(&prepared, function.path(), input)?;
+        let run = host.journal.open(start).await?;
+        let handle = run.clone();
+        let work = async move {
+            let cx = RunContext::new(run.clone());
+            let outcome = tokio::select! {
+                biased;
+                outcome = prepared.ready.call(&cx, &function, &arguments, &request.stdio) => outcome,
+                () = cancel.0.notified() => {
+                    Outcome::Fault(Fault::new(FaultKind::Cancelled, "the run was cancelled"))
+                }
+            };
+            let closed =
+                run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
+            host.seal(closed, outcome, cx.usage()).await
+        };
+        Ok((handle, work))
+    }
+}
+
+impl std::fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admitted").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
 impl Running {
     /// The run.
     #[must_use]
@@ -90,6 +182,12 @@ impl Running {
     /// Its events as they are recorded, from the first on.
     pub fn events(&mut self) -> &mut Subscription {
         &mut self.events
+    }
+
+    /// What ends it before its time; may be kept apart from the run.
+    #[must_use]
+    pub fn cancel(&self) -> Cancel {
+        self.cancel.clone()
     }
 
     /// Waits for its end.
@@ -105,45 +203,25 @@ impl Running {
 impl Host {
     /// resolve → fetch → verify → compile → grant → (instantiate → run → journal) → receipt.
     async fn run(self: &Arc<Self>, request: &Request) -> Result<Report, Error> {
-        let prepared = self.admitted(request).await?;
-        let (_, work) = Arc::clone(self).open(prepared, request.clone()).await?;
+        let admitted = self.admitted(request.clone()).await?;
+        let (_, work) = admitted.open(Cancel::default()).await?;
         work.await
     }
 
     /// Admits the request; a refusal is journaled and sealed as the run that it ended.
-    async fn admitted(&self, request: &Request) -> Result<Prepared, Error> {
-        match self.admit(&request.target, &request.allow).await {
-            Ok(prepared) => Ok(prepared),
-            Err(Stop::Failed(error)) => Err(error),
+    async fn admitted(self: &Arc<Self>, request: Request) -> Result<Admitted, Error> {
+        let prepared = match self.admit(&request.target, &request.allow).await {
+            Ok(prepared) => prepared,
+            Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Refused(compiled, refusal)) => {
-                let report = self.refuse(&compiled, &refusal, request).await?;
-                Err(Error::Refused(Box::new(Refused { refusal, report: Some(report) })))
+                let report = self.refuse(&compiled, &refusal, &request).await?;
+                return Err(Error::Refused(Box::new(Refused { refusal, report: Some(report) })));
             }
-        }
-    }
-
-    /// Journals the intent of the run; the future does it.
-    async fn open(
-        self: Arc<Self>,
-        prepared: Prepared,
-        request: Request,
-    ) -> Result<(longshore_journal::Run, impl Future<Output = Result<Report, Error>> + Send), Error>
-    {
+        };
         let compiled = prepared.ready.compiled();
         let function = Arc::clone(compiled.function(request.function.as_deref())?);
         let arguments = function.arguments(&request.input.0)?;
-        let input = if function.is_command() { "null" } else { request.input.0.trim() };
-        let start = self.start(&prepared, function.path(), input)?;
-        let run = self.journal.open(start).await?;
-        let handle = run.clone();
-        let work = async move {
-            let cx = RunContext::new(run.clone());
-            let outcome = prepared.ready.call(&cx, &function, &arguments, &request.stdio).await;
-            let closed =
-                run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
-            self.seal(closed, outcome, cx.usage()).await
-        };
-        Ok((handle, work))
+        Ok(Admitted { host: Arc::clone(self), prepared, request, function, arguments })
     }
 
     /// Entry 0 of a run.

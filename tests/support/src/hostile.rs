@@ -236,11 +236,7 @@ fn tell(
         }
         Lie::Drip(pause) => {
             wire::head(stream, 200, &headers, length)?;
-            for byte in truth.body.chunks(1).take_while(|_| !stop.load(Ordering::SeqCst)) {
-                stream.write_all(byte)?;
-                std::thread::sleep(*pause);
-            }
-            Ok(())
+            drip(stream, &truth.body, *pause, stop)
         }
         Lie::Silence => {
             while !stop.load(Ordering::SeqCst) {
@@ -265,23 +261,28 @@ fn tell(
         Lie::Redirect(url) => wire::answer(stream, request, 307, &[("location", url)], b""),
         Lie::NotJson => wire::answer(stream, request, 200, &headers, b"<html>not json</html>"),
         Lie::Index => {
-            let index = json!({
-                "schemaVersion": 2,
-                "mediaType": media::OCI_INDEX,
-                "manifests": [{
-                    "mediaType": media::OCI_MANIFEST,
-                    "digest": digest,
-                    "size": length,
-                }],
-            });
             let kind = [("content-type", media::OCI_INDEX)];
-            wire::answer(stream, request, 200, &kind, index.to_string().as_bytes())
+            wire::answer(stream, request, 200, &kind, index(&digest, length).as_bytes())
         }
         Lie::Deep(depth) => {
             let body = format!("{{\"a\":{}{}}}", "[".repeat(*depth), "]".repeat(*depth));
             wire::answer(stream, request, 200, &[("content-type", truth.kind)], body.as_bytes())
         }
     }
+}
+
+/// An index of the one manifest that was asked for.
+fn index(digest: &str, size: u64) -> String {
+    let manifest = json!({"mediaType": media::OCI_MANIFEST, "digest": digest, "size": size});
+    json!({"schemaVersion": 2, "mediaType": media::OCI_INDEX, "manifests": [manifest]}).to_string()
+}
+
+fn drip(stream: &mut TcpStream, body: &[u8], pause: Duration, stop: &AtomicBool) -> io::Result<()> {
+    for byte in body.chunks(1).take_while(|_| !stop.load(Ordering::SeqCst)) {
+        stream.write_all(byte)?;
+        std::thread::sleep(pause);
+    }
+    Ok(())
 }
 
 fn pour(stream: &mut TcpStream, mut count: u64, byte: u8) -> io::Result<()> {

@@ -151,7 +151,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 
 /// Code blocks under `<!-- example: PATH -->` (or `PATH, at most N lines`) that differ from the file they quote.
 ///
-/// The file's own `//!` head is not quoted: it speaks to who maintains it.
+/// The file's own head (`//!` and the lints it allows) is not quoted: it speaks to who maintains it.
 #[must_use]
 pub fn examples(files: &[File]) -> Vec<Breach> {
     let mut breaches = Vec::new();
@@ -177,8 +177,8 @@ fn example(files: &[File], marker: &str, quoted: Option<&str>) -> Option<String>
     let Some(quoted) = quoted else {
         return Some(format!("no code block follows the marker of `{path}`"));
     };
-    let body: Vec<&str> =
-        source.text.lines().skip_while(|l| l.starts_with("//!") || l.is_empty()).collect();
+    let head = |l: &&str| l.starts_with("//!") || l.starts_with("#![allow(") || l.is_empty();
+    let body: Vec<&str> = source.text.lines().skip_while(head).collect();
     let quoted: Vec<&str> = quoted.lines().collect();
     if quoted.len() > limit {
         return Some(format!("`{path}` has {} lines here, the limit is {limit}", quoted.len()));

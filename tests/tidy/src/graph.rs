@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-model", &["longshore-reference"]),
     ("longshore-policy", &["longshore-model", "longshore-reference"]),
     ("longshore-journal", &["longshore-model", "longshore-reference"]),
-    ("longshore-receipt", &["longshore-journal", "longshore-model", "longshore-reference"]),
+    ("longshore-receipt", &["longshore-model", "longshore-reference", "longshore-trust"]),
     ("longshore-store-sqlite", &["longshore-journal", "longshore-model", "longshore-reference"]),
     (
         "longshore-engine",
@@ -44,8 +44,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "longshore-trust",
         ],
     ),
+    ("longshore-build", &["longshore-client", "longshore-reference"]),
     ("longshore-config", &["longshore-model", "longshore-reference"]),
-    ("longshore-cli", &["longshore", "longshore-config", "longshore-registry-server"]),
+    (
+        "longshore-cli",
+        &["longshore", "longshore-build", "longshore-config", "longshore-registry-server"],
+    ),
     ("longshore-guest", &["longshore-guest-macros"]),
     ("longshore-guest-macros", &[]),
 ];

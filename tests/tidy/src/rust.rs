@@ -34,6 +34,7 @@ const IMPORTS: &[Import] = &[
             "registry/trust/",
             "host/engine/",
             "host/runtime/",
+            "host/build/",
             "host/store-sqlite/",
             "host/config/",
             "host/cli/",

@@ -40,10 +40,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     // Only global unicast is public, and within it not what embeds or stands for another address.
     let global = segments[0] & 0xe000 == 0x2000;
-    let special = (segments[0] == 0x2001 && segments[1] < 0x0200) // IETF assignments, Teredo, ORCHID
-        || (segments[0] == 0x2001 && segments[1] == 0x0db8) // documentation
-        || segments[0] == 0x2002 // 6to4
-        || (segments[0] == 0x3fff && segments[1] < 0x1000); // documentation
+    let special = match (segments[0], segments[1]) {
+        (0x2001, second) => second < 0x0200 || second == 0x0db8, // IETF, Teredo, ORCHID; documentation
+        (0x2002, _) => true,                                     // 6to4
+        (0x3fff, second) => second < 0x1000,                     // documentation
+        _ => false,
+    };
     global && !special
 }
 

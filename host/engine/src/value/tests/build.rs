@@ -129,30 +129,34 @@ impl Build {
                 encoder.result(ok, err);
                 ComponentValType::Type(index)
             }
-            Ty::Own | Ty::Borrow => {
-                self.named += 1;
-                let name = format!("r{}", self.named);
-                let bounds = ComponentTypeRef::Type(TypeBounds::SubResource);
-                let resource = self.builder.import(name.as_str(), bounds);
-                let (index, encoder) = self.builder.type_defined(None);
-                if matches!(ty, Ty::Own) {
-                    encoder.own(resource)
-                } else {
-                    encoder.borrow(resource)
-                }
-                ComponentValType::Type(index)
-            }
-            Ty::Future | Ty::Stream => {
-                let (index, encoder) = self.builder.type_defined(None);
-                let of = Some(ComponentValType::Primitive(P::U32));
-                if matches!(ty, Ty::Future) {
-                    encoder.future(of)
-                } else {
-                    encoder.stream(of)
-                }
-                ComponentValType::Type(index)
-            }
+            Ty::Own | Ty::Borrow => self.handle(matches!(ty, Ty::Own)),
+            Ty::Future | Ty::Stream => self.pending(matches!(ty, Ty::Future)),
         }
+    }
+
+    fn handle(&mut self, own: bool) -> ComponentValType {
+        self.named += 1;
+        let name = format!("r{}", self.named);
+        let bounds = ComponentTypeRef::Type(TypeBounds::SubResource);
+        let resource = self.builder.import(name.as_str(), bounds);
+        let (index, encoder) = self.builder.type_defined(None);
+        if own {
+            encoder.own(resource)
+        } else {
+            encoder.borrow(resource)
+        }
+        ComponentValType::Type(index)
+    }
+
+    fn pending(&mut self, future: bool) -> ComponentValType {
+        let (index, encoder) = self.builder.type_defined(None);
+        let of = Some(ComponentValType::Primitive(P::U32));
+        if future {
+            encoder.future(of)
+        } else {
+            encoder.stream(of)
+        }
+        ComponentValType::Type(index)
     }
 }
 

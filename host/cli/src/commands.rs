@@ -1,0 +1,39 @@
+//! The commands, a file each.
+
+pub(crate) mod completions;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod publish;
+pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod receipt;
+pub(crate) mod registry;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod sign;
+pub(crate) mod verify;
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::error::Error;
+
+/// How a command ended: its exit status (`docs/errors.md`), or what went wrong.
+pub(crate) type Done = Result<u8, Error>;
+
+/// Does what was asked for.
+pub(crate) fn run(command: Command, context: &Context) -> Done {
+    match command {
+        Command::Key(command) => key::run(command, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Inspect(args) => context.block_on(inspect::run(args, context)),
+        Command::Runs(command) => context.block_on(runs::run(command, context)),
+        Command::Receipt(command) => context.block_on(receipt::run(command, context)),
+        Command::Run(args) => context.block_on(run::run(args, context)),
+        Command::Publish(args) => context.block_on(publish::run(args, context)),
+        Command::Push(args) => context.block_on(push::run(args, context)),
+        Command::Pull(args) => context.block_on(pull::run(args, context)),
+        Command::Sign(args) => context.block_on(sign::run(args, context)),
+        Command::Verify(args) => context.block_on(verify::run(args, context)),
+        Command::Registry(command) => context.block_on(registry::run(command, context)),
+    }
+}

@@ -1,0 +1,178 @@
+//! `longshore runs`: what ran here, and what it did.
+
+mod timeline;
+
+use longshore::journal::{History, Journal, RunFilter, RunState, RunSummary};
+use longshore::model::{Event, RunId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Done;
+use crate::context::Context;
+use crate::error::Error;
+use crate::render::{duration, table};
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  longshore runs list
+  longshore runs list --state fault --limit 5
+  longshore runs list --json";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  longshore runs show last
+  longshore runs show 019a3c1e-8f2b-7c4d-9e6f-0123456789ab --json
+
+The journal is checked while it is read: every entry's hash, and that none is missing.";
+
+/// List and show what ran here
+#[derive(clap::Subcommand, Debug)]
+pub(crate) enum Command {
+    List(List),
+    Show(Show),
+}
+
+/// List runs, newest first
+#[derive(clap::Args, Debug)]
+#[command(after_help = LIST_EXAMPLES)]
+pub(crate) struct List {
+    /// Only those that ended so
+    #[arg(long, value_parser = ["open", "interrupted", "ok", "failed", "fault"])]
+    state: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+/// Show a run: its grant, its steps with times and sizes, its denials, its end
+#[derive(clap::Args, Debug)]
+#[command(after_help = SHOW_EXAMPLES)]
+pub(crate) struct Show {
+    /// The run's id, or `last`
+    #[arg(value_name = "RUN")]
+    run: String,
+}
+
+pub(crate) async fn run(command: Command, context: &Context) -> Done {
+    let journal = context.journal()?;
+    match command {
+        Command::List(args) => list(&args, &journal, context).await,
+        Command::Show(args) => show(&args, &journal, context).await,
+    }
+}
+
+/// The run that `text` names: an id, or `last`.
+pub(crate) async fn named(text: &str, journal: &Journal) -> Result<RunId, Error> {
+    let missing = || Error::NoRun { run: text.to_owned() };
+    if text == "last" {
+        let newest = RunFilter { limit: 1, ..RunFilter::default() };
+        return Ok(journal.runs(&newest).await?.first().ok_or_else(missing)?.run);
+    }
+    let hint = "give a run's id as `longshore runs list` shows it, or `last`";
+    let run: RunId = text.parse().map_err(|e| Error::bad(format!("{e}"), hint))?;
+    journal.summary(run).await?.map(|row| row.run).ok_or_else(missing)
+}
+
+async fn list(args: &List, journal: &Journal, context: &Context) -> Done {
+    let state = args.state.as_deref().and_then(RunState::parse);
+    let filter = RunFilter { state, limit: args.limit, ..RunFilter::default() };
+    let runs = journal.runs(&filter).await?;
+    let document = json!({ "runs": runs.iter().map(Row::of).collect::<Vec<_>>() });
+    if runs.is_empty() && !context.output.is_json() {
+        context.output.say("no runs");
+        return Ok(0);
+    }
+    context.output.result(&document, || {
+        let head = ["RUN", "STARTED", "STATE", "TOOK", "FUNCTION", "COMPONENT"];
+        let mut rows = vec![head.map(str::to_owned)];
+        rows.extend(runs.iter().map(|run| {
+            let took = run.ended.map_or_else(String::new, |end| took(run.started, end));
+            [
+                run.run.to_string(),
+                seconds(run.started),
+                run.state.to_string(),
+                took,
+                run.function.rsplit('#').next().unwrap_or_default().to_owned(),
+                unpinned(&run.reference).to_owned(),
+            ]
+        }));
+        table(&rows)
+    })?;
+    Ok(0)
+}
+
+async fn show(args: &Show, journal: &Journal, context: &Context) -> Done {
+    let run = named(&args.run, journal).await?;
+    let history = journal.read(run).await?;
+    let receipt = journal.receipt(run).await?.map(|stored| stored.receipt.digest);
+    // Of a run that is under way elsewhere the journal cannot tell; what lists it can.
+    let state = journal.summary(run).await?.map_or(history.summary().state, |row| row.state);
+    let document = json!({
+        "run": Row { state: state.as_str(), ..Row::of(history.summary()) },
+        "receipt": receipt.map(|digest| json!({ "digest": digest })),
+        "entries": entries(&history),
+    });
+    context.output.result(&document, || timeline::text(&history, state, receipt))?;
+    Ok(0)
+}
+
+/// A run's row as JSON.
+#[derive(Serialize)]
+struct Row<'r> {
+    run: RunId,
+    state: &'static str,
+    component: String,
+    reference: &'r str,
+    function: &'r str,
+    started: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<String>,
+    entries: u64,
+    head: String,
+}
+
+impl<'r> Row<'r> {
+    fn of(row: &'r RunSummary) -> Self {
+        Self {
+            run: row.run,
+            state: row.state.as_str(),
+            component: row.component.to_string(),
+            reference: &row.reference,
+            function: &row.function,
+            started: row.started.rfc3339(),
+            ended: row.ended.map(Timestamp::rfc3339),
+            entries: row.entries,
+            head: row.head.to_string(),
+        }
+    }
+}
+
+/// An entry of the journal as JSON.
+#[derive(Serialize)]
+struct Line<'e> {
+    seq: u64,
+    at: String,
+    event: &'e Event,
+}
+
+fn entries(history: &History) -> Vec<Line<'_>> {
+    let line = |e: &'_ longshore::journal::Entry| (e.seq, e.at.rfc3339());
+    let entries = history.entries().iter();
+    entries.map(|e| (line(e), &e.event)).map(|((seq, at), event)| Line { seq, at, event }).collect()
+}
+
+/// From one point in time to another, in words.
+fn took(from: Timestamp, to: Timestamp) -> String {
+    duration(to.unix_us().saturating_sub(from.unix_us()))
+}
+
+/// A point in time to the second.
+fn seconds(at: Timestamp) -> String {
+    let text = at.rfc3339();
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
+}
+
+/// A reference without its digest, for people.
+fn unpinned(reference: &str) -> &str {
+    reference.split('@').next().unwrap_or(reference)
+}

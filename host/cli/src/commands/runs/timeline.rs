@@ -1,0 +1,171 @@
+//! A run as a timeline: who and with what, then each step with its time and size, then the end.
+
+use std::collections::HashMap;
+
+use longshore::journal::{Entry, History, RunState};
+use longshore::model::{
+    CallId, Effect, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
+};
+use longshore::reference::Digest;
+
+use super::{seconds, took, unpinned};
+use crate::commands::verify::signer;
+use crate::render::{brief, duration, size, table};
+
+/// The whole text.
+pub(super) fn text(history: &History, state: RunState, receipt: Option<Digest>) -> String {
+    let start = history.start();
+    let head = table(&head(history, state, receipt));
+    let mut steps = Steps::new(start, history.entries()[0].at);
+    for entry in history.entries() {
+        steps.add(entry);
+    }
+    format!("{head}\n\n{}", table(&steps.rows))
+}
+
+fn head(history: &History, state: RunState, receipt: Option<Digest>) -> Vec<[String; 2]> {
+    let (start, row) = (history.start(), history.summary());
+    let line = |name: &str, value: String| [name.to_owned(), value];
+    let mut rows = vec![
+        line("run", start.run.to_string()),
+        line("component", start.component.reference.clone()),
+        line("digest", start.component.digest.to_string()),
+    ];
+    rows.extend(start.component.signers.iter().map(|s| line("signed by", signer(s))));
+    rows.push(line("function", start.function.clone()));
+    rows.extend(granted(&start.grant).into_iter().map(|text| line("granted", text)));
+    for dependency in &start.dependencies {
+        let name = unpinned(&dependency.component.reference);
+        rows.push(line("calls", format!("{} of {name}", dependency.interface)));
+        let granted = granted(&dependency.grant).into_iter();
+        rows.extend(granted.map(|text| line("", format!("  granted {text}"))));
+    }
+    let ended = row.ended.map_or_else(String::new, |end| format!(" in {}", took(row.started, end)));
+    rows.push(line("started", seconds(row.started)));
+    rows.push(line("state", format!("{state}{ended}")));
+    rows.push(line("journal", format!("{} entries, {}", row.entries, row.head)));
+    rows.push(line("receipt", receipt.map_or_else(|| "none".to_owned(), |r| r.to_string())));
+    rows
+}
+
+fn granted(grant: &GrantRecord) -> Vec<String> {
+    grant.scopes.iter().map(|(scope, rule)| format!("{scope}  by `{rule}`")).collect()
+}
+
+/// The steps, as rows of a table: time since the start, what, how much.
+struct Steps {
+    rows: Vec<[String; 3]>,
+    began: Timestamp,
+    names: HashMap<Digest, String>,
+    depths: HashMap<CallId, (usize, String)>,
+}
+
+impl Steps {
+    fn new(start: &RunStarted, began: Timestamp) -> Self {
+        let all = start.dependencies.iter().map(|d| &d.component);
+        let names = all
+            .chain([&start.component])
+            .map(|c| (c.digest, short(&c.reference).to_owned()))
+            .collect();
+        Self { rows: Vec::new(), began, names, depths: HashMap::new() }
+    }
+
+    fn row(&mut self, at: Timestamp, depth: usize, what: String, much: String) {
+        let since = at.unix_us() - self.began.unix_us();
+        let time = format!("{:>6}.{:03} ms", since / 1_000, since % 1_000);
+        self.rows.push([time, format!("{}{what}", "  ".repeat(depth)), much]);
+    }
+
+    fn depth(&self, call: Option<CallId>) -> usize {
+        call.and_then(|call| self.depths.get(&call)).map_or(0, |(depth, _)| depth + 1)
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let at = entry.at;
+        match &entry.event {
+            Event::RunStarted(start) => {
+                let input = size(start.input.as_str().len() as u64);
+                self.row(at, 0, "run started".to_owned(), format!("{input} in"));
+            }
+            Event::CallStarted(call) => {
+                let depth = self.depth(call.parent);
+                let component = self.names.get(&call.component).map_or("?", String::as_str);
+                let function = call.function.rsplit('#').next().unwrap_or_default();
+                let name = format!("{component} {function}");
+                let attempt = if call.attempt > 1 {
+                    format!(", attempt {}", call.attempt)
+                } else {
+                    String::new()
+                };
+                let much = format!("{} in{attempt}", size(call.input_bytes));
+                self.row(at, depth, format!("> {name}"), much);
+                self.depths.insert(call.call, (depth, name));
+            }
+            Event::CallEnded(call) => {
+                let (depth, name) = self.depths.get(&call.call).cloned().unwrap_or_default();
+                let used = &call.usage;
+                let much = format!("{}, {}", duration(used.wall_us), size(used.memory_bytes));
+                let (word, out) = ending(&call.outcome);
+                self.row(at, depth, format!("< {name} {word}"), format!("{out}{much}"));
+            }
+            Event::Denied(denied) => {
+                let depth = self.depth(denied.call);
+                let what = format!("! denied `{}`: {}", denied.asked, denied.rule);
+                self.row(at, depth, what, denied.hint.clone());
+            }
+            Event::EffectStarted(effect) => {
+                let Effect::Http { method, url } = &effect.what;
+                let depth = self.depth(Some(effect.call));
+                self.row(at, depth, format!("~ {method} {}", brief(url, 100)), String::new());
+            }
+            Event::EffectEnded(effect) => {
+                let depth = self.depth(Some(effect.call));
+                self.row(at, depth, format!("~ {}", brief(&effect.result, 100)), String::new());
+            }
+            Event::Logged(logged) => self.logged(at, logged),
+            Event::Output(output) => {
+                let name = match output.stream {
+                    Stream::Stdout => "stdout",
+                    Stream::Stderr => "stderr",
+                };
+                let depth = self.depth(Some(output.call));
+                let what = format!("{name}: {}", brief(output.text.trim_end(), 60));
+                self.row(at, depth, what, size(output.text.len() as u64));
+            }
+            Event::RunEnded(end) => {
+                let (word, out) = ending(&end.outcome);
+                let much = format!("{out}{}", duration(end.usage.wall_us));
+                self.row(at, 0, format!("run {word}"), much);
+            }
+        }
+    }
+
+    fn logged(&mut self, at: Timestamp, logged: &Logged) {
+        let depth = self.depth(Some(logged.call));
+        let fields = logged.fields.as_ref().map_or_else(String::new, |f| brief(f.as_str(), 60));
+        self.row(at, depth, format!("{}: {}", logged.kind, brief(&logged.message, 80)), fields);
+    }
+}
+
+/// How it ended, and how much came out.
+fn ending(outcome: &Outcome) -> (String, String) {
+    match outcome {
+        Outcome::Ok(value) => {
+            ("ok".to_owned(), format!("{} out, ", size(value.as_str().len() as u64)))
+        }
+        Outcome::Failed(value) => {
+            (format!("failed: {}", brief(value.as_str(), 100)), String::new())
+        }
+        Outcome::Fault(fault) => (
+            format!("stopped, {}: {}", fault.kind.code(), brief(&fault.message, 160)),
+            String::new(),
+        ),
+    }
+}
+
+/// The last part of a name: `registry.example.com/a/fetch:1.0.0@…` is `fetch`.
+fn short(reference: &str) -> &str {
+    let last = unpinned(reference).rsplit('/').next().unwrap_or(reference);
+    let last = last.split(':').next().unwrap_or(last);
+    last.strip_suffix(".wasm").unwrap_or(last)
+}

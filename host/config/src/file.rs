@@ -1,0 +1,83 @@
+//! The text of `config.toml`: every key, and what may stand under it. Opens nothing.
+
+use longshore_reference::Repository;
+use longshore_reference::authored::{Item, Misread, Table, read};
+
+/// The largest `config.toml` that is read, in bytes.
+pub(crate) const MAX_BYTES: usize = 256 << 10;
+
+/// The keys, as they stand in the file.
+const KEYS: &[&str] = &[
+    "registry",
+    "offline",
+    "plain-http",
+    "token-hosts",
+    "extra-ca",
+    "docker-config",
+    "trust-policy",
+    "policy",
+];
+
+/// What `config.toml` says; what it leaves out is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Authored {
+    pub(crate) registry: Option<String>,
+    pub(crate) offline: Option<bool>,
+    pub(crate) plain_http: Vec<String>,
+    pub(crate) token_hosts: Vec<String>,
+    pub(crate) extra_ca: Vec<String>,
+    pub(crate) docker_config: Option<String>,
+    pub(crate) trust_policy: Option<String>,
+    pub(crate) policy: Option<String>,
+}
+
+impl Authored {
+    /// Reads the text; `file` is its name for messages.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Misread> {
+        read(text, file, MAX_BYTES, |root| Some(authored(root)))
+    }
+}
+
+fn authored(root: &Table<'_>) -> Authored {
+    root.only(KEYS);
+    Authored {
+        registry: root.get("registry").and_then(|item| host(&item)),
+        offline: root.get("offline").and_then(|item| item.boolean()),
+        plain_http: hosts(root, "plain-http"),
+        token_hosts: hosts(root, "token-hosts"),
+        extra_ca: root.strings("extra-ca").iter().filter_map(path).collect(),
+        docker_config: root.get("docker-config").as_ref().and_then(path),
+        trust_policy: root.get("trust-policy").as_ref().and_then(path),
+        policy: root.get("policy").as_ref().and_then(path),
+    }
+}
+
+fn hosts(root: &Table<'_>, key: &str) -> Vec<String> {
+    root.strings(key).iter().filter_map(host).collect()
+}
+
+fn host(item: &Item<'_>) -> Option<String> {
+    let text = item.string()?;
+    item.check(check_host(text))?;
+    Some(text.to_owned())
+}
+
+fn path(item: &Item<'_>) -> Option<String> {
+    let text = item.string()?;
+    if text.is_empty() {
+        item.fail(format!("`{}` is empty", item.name()));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A registry is written `host` or `host:port`, as references write it.
+pub(crate) fn check_host(text: &str) -> Result<(), String> {
+    let named = format!("{text}/x").parse::<Repository>().ok();
+    let same =
+        |repository: &Repository| repository.registry() == Some(text) && repository.path() == "x";
+    if named.as_ref().is_some_and(same) {
+        return Ok(());
+    }
+    Err("expected a registry such as `registry.example.com` or `127.0.0.1:5000`".to_owned())
+}

@@ -1,0 +1,125 @@
+//! Settings as an operator writes them: a file, the environment, and what wins.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use longshore_config::{Environment, Error, Settings};
+
+fn resolve(home: &Path, variables: &[(&str, &str)]) -> Result<Settings, Error> {
+    let lookup = |name: &str| match name {
+        "LONGSHORE_HOME" => Some(home.as_os_str().to_owned()),
+        _ => variables.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v)),
+    };
+    Settings::resolve(&Environment::new(&lookup))
+}
+
+fn home(config: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), config).unwrap();
+    home
+}
+
+#[test]
+fn without_file_and_environment_the_defaults_are_in_force() {
+    let home = tempfile::tempdir().unwrap();
+    let settings = resolve(home.path(), &[("HOME", "/home/someone")]).unwrap();
+    assert_eq!(settings.home, home.path());
+    assert_eq!((settings.registry, settings.offline), (None, false));
+    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/home/someone/.docker")));
+    assert_eq!(settings.trust_policy.path, home.path().join("trust.json"));
+    assert_eq!(settings.policy.path, home.path().join("policy.toml"));
+    assert!(!settings.trust_policy.by_operator && !settings.policy.by_operator);
+}
+
+#[test]
+fn the_file_is_read_and_its_paths_are_relative_to_it() {
+    let home = home(
+        "registry = \"127.0.0.1:5000\"\noffline = true\nplain-http = [\"r.internal:80\"]\n\
+         token-hosts = [\"auth.example.com\"]\nextra-ca = [\"ca.pem\", \"/etc/ca.pem\"]\n\
+         docker-config = \"docker\"\ntrust-policy = \"t.json\"\npolicy = \"p.toml\"\n",
+    );
+    let settings = resolve(home.path(), &[]).unwrap();
+    assert_eq!(settings.registry.as_deref(), Some("127.0.0.1:5000"));
+    assert!(settings.offline);
+    assert_eq!(settings.plain_http, ["r.internal:80"]);
+    assert_eq!(settings.token_hosts, ["auth.example.com"]);
+    assert_eq!(settings.extra_ca, [home.path().join("ca.pem"), "/etc/ca.pem".into()]);
+    assert_eq!(settings.docker_config, Some(home.path().join("docker")));
+    assert_eq!(settings.trust_policy.path, home.path().join("t.json"));
+    assert!(settings.trust_policy.by_operator && settings.policy.by_operator);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let home = home("registry = \"a.example\"\noffline = true\ntrust-policy = \"t.json\"\n");
+    let variables = [
+        ("LONGSHORE_REGISTRY", "b.example:5000"),
+        ("LONGSHORE_OFFLINE", "0"),
+        ("LONGSHORE_TRUST_POLICY", "elsewhere.json"),
+        ("LONGSHORE_POLICY", "/etc/policy.toml"),
+        ("DOCKER_CONFIG", "/docker"),
+    ];
+    let settings = resolve(home.path(), &variables).unwrap();
+    assert_eq!(settings.registry.as_deref(), Some("b.example:5000"));
+    assert!(!settings.offline);
+    // Of the environment, paths are relative to where one stands.
+    assert_eq!(settings.trust_policy.path, Path::new("elsewhere.json"));
+    assert_eq!(settings.policy.path, Path::new("/etc/policy.toml"));
+    assert_eq!(settings.docker_config.as_deref(), Some(Path::new("/docker")));
+}
+
+#[test]
+fn a_mistake_in_the_file_has_its_line_its_column_and_the_word_that_was_meant() {
+    let home = home("offline = true\nregisty = \"a.example\"\n");
+    let error = resolve(home.path(), &[]).unwrap_err();
+    assert_eq!(error.code(), "LS-CFG-001");
+    assert!(error.to_string().ends_with("config.toml:2:1: unknown key `registy`"), "{error}");
+    assert_eq!(error.hint().unwrap(), "did you mean `registry`?");
+    for (text, at) in [
+        ("registry = \"http://a.example\"", ":1:12: "),
+        ("offline = 1", ":1:11: "),
+        ("plain-http = [\"a.example\", \"no/host\"]", ":1:28: "),
+        ("policy = \"\"", ":1:10: "),
+        ("registry = \n", ":1:1"),
+    ] {
+        std::fs::write(home.path().join("config.toml"), text).unwrap();
+        let error = resolve(home.path(), &[]).unwrap_err();
+        assert_eq!(error.code(), "LS-CFG-001", "{text}");
+        assert!(error.to_string().contains(at), "{text}: {error}");
+    }
+}
+
+#[test]
+fn variables_that_mean_nothing_are_errors_that_name_them() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, value) in [("LONGSHORE_OFFLINE", "maybe"), ("LONGSHORE_REGISTRY", "http://x/y")] {
+        let error = resolve(home.path(), &[(name, value)]).unwrap_err();
+        assert_eq!(error.code(), "LS-CFG-004");
+        assert!(error.to_string().contains(name) && !error.to_string().contains(value), "{error}");
+    }
+    // An empty variable is one that is not set.
+    assert!(!resolve(home.path(), &[("LONGSHORE_OFFLINE", "")]).unwrap().offline);
+}
+
+#[test]
+fn the_home_is_where_xdg_says_unless_it_is_named() {
+    let home_of = |variables: &'static [(&'static str, &'static str)]| {
+        let lookup = move |name: &str| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, v)| OsString::from(v))
+        };
+        Settings::resolve(&Environment::new(&lookup)).map(|s| s.home)
+    };
+    let both: &[_] = &[("XDG_STATE_HOME", "/nowhere/state"), ("HOME", "/nowhere")];
+    assert_eq!(home_of(both).unwrap(), Path::new("/nowhere/state/longshore"));
+    let relative: &[_] = &[("XDG_STATE_HOME", "state"), ("HOME", "/nowhere")];
+    assert_eq!(home_of(relative).unwrap(), Path::new("/nowhere/.local/state/longshore"));
+    assert_eq!(home_of(&[]).unwrap_err().code(), "LS-CFG-003");
+}
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("config.toml")).unwrap();
+    let error = resolve(home.path(), &[]).unwrap_err();
+    assert_eq!(error.code(), "LS-CFG-002");
+}
