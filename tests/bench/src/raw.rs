@@ -97,7 +97,11 @@ impl Raw {
     }
 
     /// One call: store, instance, call, drop.
-    pub(crate) async fn call(&self, index: &ComponentExportIndex, params: &[Val]) -> Result<Vec<Val>> {
+    pub(crate) async fn call(
+        &self,
+        index: &ComponentExportIndex,
+        params: &[Val],
+    ) -> Result<Vec<Val>> {
         let mut store = self.store();
         let instance = self.pre.instantiate_async(&mut store).await?;
         let callee = instance.get_func(&mut store, index).context("not a function")?;
@@ -107,7 +111,11 @@ impl Raw {
     }
 
     /// The same, with a watch beside it.
-    pub(crate) async fn timed(&self, index: &ComponentExportIndex, params: &[Val]) -> Result<Parts> {
+    pub(crate) async fn timed(
+        &self,
+        index: &ComponentExportIndex,
+        params: &[Val],
+    ) -> Result<Parts> {
         let begun = Instant::now();
         let mut store = self.store();
         let made = Instant::now();
