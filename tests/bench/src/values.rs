@@ -34,7 +34,7 @@ async fn records(table: &mut Table, effort: Effort, home: &Path, file: &Path) ->
     let raw = Raw::new(&std::fs::read(file)?, true)?;
     let index = raw.export(INTERFACE, "to-points")?;
     let (mut store, instance) = raw.instance().await?;
-    let callee = instance.get_func(&mut store, &index).context("not a function")?;
+    let callee = instance.get_func(&mut store, index).context("not a function")?;
     let mut results = vec![Val::Bool(false)];
     let (mut alone, mut whole, mut over, mut decode, mut unordered, mut encode) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
