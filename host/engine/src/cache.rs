@@ -184,7 +184,9 @@ fn read_or_make_key(dir: &Path) -> io::Result<[u8; KEY]> {
         match found {
             None => std::fs::hard_link(&temporary, &path),
             Some(_) => {
-                tracing::warn!("the key of the compiled code is damaged; everything is compiled again");
+                tracing::warn!(
+                    "the key of the compiled code is damaged; everything is compiled again"
+                );
                 std::fs::rename(&temporary, &path)
             }
         }

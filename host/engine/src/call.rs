@@ -77,6 +77,7 @@ pub(crate) struct Counters {
     pub(crate) http_sent_bytes: AtomicU64,
     pub(crate) http_received_bytes: AtomicU64,
     pub(crate) log_lines: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
 }
 
@@ -137,6 +138,7 @@ impl Scene {
         let counter = match name {
             LimitName::HttpRequests => &self.counters.http_requests,
             LimitName::LogLines => &self.counters.log_lines,
+            LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
             _ => return true,
         };
@@ -163,10 +165,12 @@ impl Scene {
         message: String,
         fields: Option<longshore_model::Json>,
     ) -> wasmtime::Result<()> {
-        if !self.count(LimitName::LogLines, 1) {
-            let limit = self.grant.limits().log_lines;
-            let name = LimitName::LogLines;
-            return Err(wasmtime::Error::new(crate::limiter::LimitHit { name, limit }));
+        let bytes = message.len() + fields.as_ref().map_or(0, |fields| fields.as_str().len());
+        for (name, n) in [(LimitName::LogLines, 1), (LimitName::LogBytes, bytes as u64)] {
+            if !self.count(name, n) {
+                let limit = self.grant.limits().get(name);
+                return Err(wasmtime::Error::new(crate::limiter::LimitHit { name, limit }));
+            }
         }
         let logged = Logged { call: self.id, kind: kind.to_owned(), message, fields };
         self.record(Event::Logged(logged));

@@ -311,6 +311,15 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// Arguments that are longer than may be read: a call with them ends at the limit `input-bytes`, unread.
+    #[must_use]
+    pub fn too_long(json: &str) -> Self {
+        let (bytes, digest) = (json.len() as u64, Digest::of(json.as_bytes()));
+        Self { values: Vec::new(), bytes, digest }
+    }
+}
+
+impl Arguments {
     /// The length of their JSON.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

@@ -62,6 +62,7 @@ impl Session {
     pub async fn call(&self, function: &Function, input: &str) -> Result<Outcome, Error> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         let arguments = match spare {
+            _ if !self.prepared.ready.within_input(input) => Arguments::too_long(input),
             Some(spare) => function.arguments_over(input, spare)?,
             None => function.arguments(input)?,
         };

@@ -10,7 +10,8 @@ fn a_copy_in_another_repository_is_refused() {
         desk.key("publisher");
         let reference = place.reference("team/echo:1.0.0");
         let made = desk.document(&["publish", "echo.wasm", &reference, "--key", "publisher.key"]);
-        let verify = |at: &str| ["verify".to_owned(), at.into(), "--key".into(), "publisher.pub".into()];
+        let verify =
+            |at: &str| ["verify".to_owned(), at.into(), "--key".into(), "publisher.pub".into()];
 
         // oras takes the referrers along.
         let copied = place.reference("mirror/echo:1.0.0");

@@ -99,7 +99,13 @@ impl Tools {
 
     /// Signs as cosign 2 did.
     #[track_caller]
-    pub(crate) fn cosign_sign_legacy(&self, desk: &Desk, key: &str, at: &str, annotations: &[&str]) {
+    pub(crate) fn cosign_sign_legacy(
+        &self,
+        desk: &Desk,
+        key: &str,
+        at: &str,
+        annotations: &[&str],
+    ) {
         let mut arguments = vec![
             "sign",
             "--key",

@@ -7,7 +7,8 @@ use crate::desk::Desk;
 fn wrong_json_is_told_with_the_way_to_it_and_the_type_that_belongs_there() {
     let desk = Desk::new();
     desk.write("echo.wasm", echo());
-    let points = r#"{"v":[{"x":1,"y-axis":2.5,"label":null},{"x":1,"y-axis":"high","label":null}]}"#;
+    let points =
+        r#"{"v":[{"x":1,"y-axis":2.5,"label":null},{"x":1,"y-axis":"high","label":null}]}"#;
     let column = format!("column {}", points.find("\"high\"").unwrap() + 1);
     for (function, input, code, words) in [
         ("to-points", points, "LS-VAL-011", &["`$.v[1].y-axis`", "expected f64", &column][..]),

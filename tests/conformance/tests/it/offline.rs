@@ -21,9 +21,8 @@ fn offline_what_ran_once_runs_again_and_nothing_else_does() {
     drop(registry);
     desk.refuses(5, "LS-REG-004", &run);
     assert_eq!(desk.does(&offline), "42\n");
-    let said = crate::desk::Said::of(
-        desk.longshore(&run).env("LONGSHORE_OFFLINE", "1").output().unwrap(),
-    );
+    let said =
+        crate::desk::Said::of(desk.longshore(&run).env("LONGSHORE_OFFLINE", "1").output().unwrap());
     assert_eq!((said.status, said.stdout.as_str()), (Some(0), "42\n"));
     // Trust is asked again, from what was kept.
     desk.key("stranger");

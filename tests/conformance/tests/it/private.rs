@@ -16,11 +16,8 @@ const SECRET: &str = "correct-horse-battery";
 
 fn registry(storage: &tempfile::TempDir) -> servers::EmbeddedRegistry {
     let mut config = Config::new(storage.path().join("registry"));
-    let user = |name: &str, access| User {
-        name: name.to_owned(),
-        password: SECRET.to_owned(),
-        access,
-    };
+    let user =
+        |name: &str, access| User { name: name.to_owned(), password: SECRET.to_owned(), access };
     config.users = vec![user("ada", Access::ReadWrite), user("guest", Access::ReadOnly)];
     servers::embedded_registry_with(config)
 }
@@ -93,7 +90,10 @@ fn a_credential_helper_is_asked_for_the_registry_and_its_secret_stays_inside() {
     let push = ["push", "answer.wasm", &format!("{host}/team/answer:1.0.0")];
     desk.refuses(5, "LS-REG-032", &push);
 
-    #[expect(clippy::disallowed_methods, reason = "the helper is found on PATH, as docker finds it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the helper is found on PATH, as docker finds it"
+    )]
     let path = std::env::var("PATH").unwrap();
     desk.set("PATH", &format!("{}:{path}", desk.at("bin").display()));
     let said = desk.run(&[&["-vvv"], &push[..]].concat());

@@ -90,10 +90,8 @@ fn our_signature_is_a_referrer_or_stands_under_the_fallback_tag() {
         let subject = made["manifest"].as_str().unwrap().replace(':', "-");
         // Where the registry lists referrers itself, a tag beside them would only go stale.
         assert_eq!(tags.lines().any(|tag| tag == subject), !place.has_referrers, "{tags}");
-        let listed = tools.oras(
-            desk,
-            &["discover", "--plain-http", "--format", "json", &reference],
-        );
+        let listed =
+            tools.oras(desk, &["discover", "--plain-http", "--format", "json", &reference]);
         assert!(listed.contains(signature), "{listed}");
         assert!(listed.contains(media::SIGSTORE_BUNDLE), "{listed}");
         let verified = desk.document(&["verify", &reference, "--key", "publisher.pub"]);

@@ -32,7 +32,8 @@ fn oras_push(desk: &Desk, tools: &Tools, reference: &str, with_config: bool) -> 
 
 /// A trust policy with cosign's key for one folder of repositories.
 fn trust(desk: &Desk, place: &Place, more: Value) {
-    let mut requirement = json!({ "type": "sigstore", "name": "team", "key": {"path": "team.pub"} });
+    let mut requirement =
+        json!({ "type": "sigstore", "name": "team", "key": {"path": "team.pub"} });
     for (name, value) in more.as_object().unwrap() {
         requirement[name] = value.clone();
     }
