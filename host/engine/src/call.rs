@@ -1,7 +1,9 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use longshore_model::{
 use longshore_policy::Grant;
 use wasmtime::component::Val;
 
-use crate::capability::stdio::{Capture, Watcher};
+use crate::capability::stdio::{Captured, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
 use crate::{Function, fault};
@@ -75,6 +77,7 @@ pub(crate) struct Counters {
     pub(crate) http_sent_bytes: AtomicU64,
     pub(crate) http_received_bytes: AtomicU64,
     pub(crate) log_lines: AtomicU64,
+    pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
 }
 
@@ -135,6 +138,7 @@ impl Scene {
         let counter = match name {
             LimitName::HttpRequests => &self.counters.http_requests,
             LimitName::LogLines => &self.counters.log_lines,
+            LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
             _ => return true,
         };
@@ -161,10 +165,12 @@ impl Scene {
         message: String,
         fields: Option<longshore_model::Json>,
     ) -> wasmtime::Result<()> {
-        if !self.count(LimitName::LogLines, 1) {
-            let limit = self.grant.limits().log_lines;
-            let name = LimitName::LogLines;
-            return Err(wasmtime::Error::new(crate::limiter::LimitHit { name, limit }));
+        let bytes = message.len() + fields.as_ref().map_or(0, |fields| fields.as_str().len());
+        for (name, n) in [(LimitName::LogLines, 1), (LimitName::LogBytes, bytes as u64)] {
+            if !self.count(name, n) {
+                let limit = self.grant.limits().get(name);
+                return Err(wasmtime::Error::new(crate::limiter::LimitHit { name, limit }));
+            }
         }
         let logged = Logged { call: self.id, kind: kind.to_owned(), message, fields };
         self.record(Event::Logged(logged));
@@ -214,15 +220,15 @@ pub(crate) async fn invoke(
     stdio: &Stdio,
 ) -> Called {
     let limits = scene.grant.limits();
-    let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes, stdio.watcher.clone());
-    let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes, stdio.watcher.clone());
-    let (values, memory) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
+    let limits = [limits.stdout_bytes, limits.stderr_bytes];
+    let captured = Captured::new(limits, stdio.watcher.clone());
+    let (values, memory) = match Host::new(ready, &scene, stdio, captured.clone()) {
         Ok(host) => enter(ready, &scene, function, params, host).await,
         Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), 0),
     };
-    let overflow = stdout.overflow().or_else(|| stderr.overflow());
-    let out = keep(&scene, Stream::Stdout, &stdout);
-    let err = keep(&scene, Stream::Stderr, &stderr);
+    let overflow = captured.overflow();
+    let out = keep(&scene, Stream::Stdout, &captured);
+    let err = keep(&scene, Stream::Stderr, &captured);
     let values = match (values, overflow) {
         (_, Some(hit)) => Err(Fault::limit(FaultKind::StreamSize, hit.name, hit.to_string())),
         (values, None) => values,
@@ -267,8 +273,7 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
-    let deadline = tokio::time::Instant::from_std(scene.deadline);
-    let ended = tokio::time::timeout_at(deadline, work).await;
+    let ended = until(scene.deadline, work).await;
     let memory = store.data().limiter.peak_memory();
     let values = match ended {
         Ok(Ok(values)) => Ok(values),
@@ -278,9 +283,22 @@ async fn enter(
     (values, memory)
 }
 
+/// Waits for `work` until `deadline`. Most calls never wait for anything, so a timer is made only for those that do.
+async fn until<T>(
+    deadline: Instant,
+    work: impl Future<Output = T>,
+) -> Result<T, tokio::time::error::Elapsed> {
+    let mut work = pin!(work);
+    let first = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
+    match first {
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => tokio::time::timeout_at(deadline.into(), work).await,
+    }
+}
+
 /// Records what was captured, and says how many bytes it was.
-fn keep(scene: &Scene, stream: Stream, capture: &Capture) -> u64 {
-    let bytes = capture.take();
+fn keep(scene: &Scene, stream: Stream, captured: &Captured) -> u64 {
+    let bytes = captured.take(stream);
     if !bytes.is_empty() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         scene.record(Event::Output(Output { call: scene.id, stream, text }));

@@ -256,6 +256,20 @@ impl Function {
         Ok(Arguments { values, bytes: json.len() as u64, digest: Digest::of(json.as_bytes()) })
     }
 
+    /// The same, in the memory of arguments that are no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Function::arguments`].
+    pub fn arguments_over(&self, json: &str, spare: Arguments) -> Result<Arguments, Error> {
+        if self.is_command() {
+            return self.arguments(json);
+        }
+        let mut values = spare.values;
+        self.signature()?.decode_over(json, &mut values)?;
+        Ok(Arguments { values, bytes: json.len() as u64, digest: Digest::of(json.as_bytes()) })
+    }
+
     pub(crate) fn index(&self) -> &ComponentExportIndex {
         &self.index
     }
@@ -294,6 +308,23 @@ pub struct Arguments {
     pub(crate) values: Vec<Val>,
     pub(crate) bytes: u64,
     pub(crate) digest: Digest,
+}
+
+impl Arguments {
+    /// Arguments that are longer than may be read: a call with them ends at the limit `input-bytes`, unread.
+    #[must_use]
+    pub fn too_long(json: &str) -> Self {
+        let (bytes, digest) = (json.len() as u64, Digest::of(json.as_bytes()));
+        Self { values: Vec::new(), bytes, digest }
+    }
+}
+
+impl Arguments {
+    /// The length of their JSON.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 fn functions(flavor: &Flavor, component: &Component) -> Vec<Arc<Function>> {

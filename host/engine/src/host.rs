@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_model::Limits;
+use longshore_model::{Limits, Stream};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -10,7 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Error;
 use crate::call::{Scene, Stdio};
-use crate::capability::stdio::Capture;
+use crate::capability::stdio::Captured;
 use crate::capability::{clock, dir, env, http::Egress, random, settings};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
@@ -26,8 +26,7 @@ pub(crate) struct Host {
     pub(crate) links: Arc<Links>,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
-    stdout: Capture,
-    stderr: Capture,
+    captured: Captured,
     http: WasiHttpCtx,
     egress: Egress,
     variables: Option<Box<WasiConfigVariables>>,
@@ -38,8 +37,7 @@ impl Host {
         ready: &Ready,
         scene: &Arc<Scene>,
         stdio: &Stdio,
-        stdout: Capture,
-        stderr: Capture,
+        captured: Captured,
     ) -> Result<Self, Error> {
         let limits: &Limits = scene.grant.limits();
         let mut table = ResourceTable::new();
@@ -53,8 +51,7 @@ impl Host {
             spans: 0,
             links: Arc::clone(ready.links()),
             wasi: None,
-            stdout,
-            stderr,
+            captured,
             http,
             egress: Egress::new(Arc::clone(scene)),
             variables: None,
@@ -77,8 +74,8 @@ impl Host {
     fn builder(&self) -> WasiCtxBuilder {
         let mut builder = WasiCtxBuilder::new();
         builder
-            .stdout(self.stdout.clone())
-            .stderr(self.stderr.clone())
+            .stdout(self.captured.stream(Stream::Stdout))
+            .stderr(self.captured.stream(Stream::Stderr))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);

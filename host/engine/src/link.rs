@@ -90,6 +90,12 @@ impl Ready {
         &self.links
     }
 
+    /// Whether `json` is short enough to be read as arguments.
+    #[must_use]
+    pub fn within_input(&self, json: &str) -> bool {
+        json.len() as u64 <= self.grant.limits().input_bytes
+    }
+
     pub(crate) fn pre(&self) -> &InstancePre<Host> {
         &self.pre
     }

@@ -21,6 +21,7 @@ mod decode;
 mod encode;
 mod error;
 mod plan;
+mod reuse;
 mod scan;
 mod schema;
 #[cfg(test)]
@@ -103,6 +104,15 @@ impl Signature {
     /// [`Error::Input`], with the place and what was expected there.
     pub fn decode(&self, json: &str) -> Result<Vec<Val>, Error> {
         decode::whole(json, |cursor| decode::arguments(cursor, &self.params))
+    }
+
+    /// [`Self::decode`] over the arguments of an earlier call, whose memory is used again; which call does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::decode`]; `args` is then of no use but to be read over.
+    pub fn decode_over(&self, json: &str, args: &mut Vec<Val>) -> Result<(), Error> {
+        decode::whole(json, |cursor| reuse::arguments(cursor, &self.params, args))
     }
 
     /// Reads what [`Self::encode`] wrote: one value, or none for `null` where the function returns nothing.

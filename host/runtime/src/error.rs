@@ -197,6 +197,7 @@ impl Error {
         match self {
             Self::Registry(source) if source.is_host() => Class::Host,
             Self::Registry(_) => Class::Registry,
+            Self::Trust(source) if source.is_policy() => Class::Usage,
             Self::Trust(_) => Class::Trust,
             Self::Refused(_) => Class::Grant,
             Self::Journal(_) | Self::Home { .. } | Self::Entropy(_) | Self::Stopped => Class::Host,

@@ -222,7 +222,10 @@ impl Host {
         };
         let compiled = prepared.ready.compiled();
         let function = Arc::clone(compiled.function(request.function.as_deref())?);
-        let arguments = function.arguments(&request.input.0)?;
+        let arguments = match prepared.ready.within_input(&request.input.0) {
+            true => function.arguments(&request.input.0)?,
+            false => Arguments::too_long(&request.input.0),
+        };
         Ok(Admitted { host: Arc::clone(self), prepared, request, function, arguments })
     }
 

@@ -1,6 +1,6 @@
 //! A run of many calls: the journal, the grant and the receipt of one run, a fresh sandbox for each call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_engine::{Arguments, Function, RunContext, Stdio};
 use longshore_journal::Run;
@@ -9,6 +9,9 @@ use longshore_model::{Outcome, RunEnded, RunId};
 use crate::builder::Host;
 use crate::{Error, Longshore, Prepared, Report};
 
+/// The memory of arguments that were longer than this, as JSON in bytes, is not kept for the next call.
+const KEPT_BYTES: u64 = 64 << 10;
+
 /// A run that stays open for calls until it is closed. Calls may overlap.
 pub struct Session {
     host: Arc<Host>,
@@ -16,6 +19,8 @@ pub struct Session {
     run: Run,
     cx: RunContext,
     stdio: Stdio,
+    /// Arguments of a call that ended: reading the next ones over them saves most of their allocations.
+    spare: Mutex<Option<Arguments>>,
 }
 
 impl Longshore {
@@ -29,7 +34,7 @@ impl Longshore {
         let run = host.journal.open(host.start(prepared, "*", "null")?).await?;
         let cx = RunContext::new(run.clone());
         let (prepared, stdio) = (prepared.clone(), Stdio::default());
-        Ok(Session { host, prepared, run, cx, stdio })
+        Ok(Session { host, prepared, run, cx, stdio, spare: Mutex::default() })
     }
 }
 
@@ -55,8 +60,17 @@ impl Session {
     ///
     /// When the input does not fit the function.
     pub async fn call(&self, function: &Function, input: &str) -> Result<Outcome, Error> {
-        let arguments = function.arguments(input)?;
-        Ok(self.call_with(function, &arguments).await)
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let arguments = match spare {
+            _ if !self.prepared.ready.within_input(input) => Arguments::too_long(input),
+            Some(spare) => function.arguments_over(input, spare)?,
+            None => function.arguments(input)?,
+        };
+        let outcome = self.call_with(function, &arguments).await;
+        if arguments.bytes() <= KEPT_BYTES {
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(arguments);
+        }
+        Ok(outcome)
     }
 
     /// Calls `function` on arguments that were converted before.

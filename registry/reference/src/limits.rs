@@ -86,6 +86,8 @@ limits! {
     stderr_bytes / StderrBytes = 1 << 20, "stderr-bytes", "bytes";
     /// Log lines, notes, spans and progress reports of one call.
     log_lines / LogLines = 10_000, "log-lines", "lines";
+    /// Text and fields of all log lines, notes, spans and progress reports of one call.
+    log_bytes / LogBytes = 4 << 20, "log-bytes", "bytes";
     /// HTTP requests of one call.
     http_requests / HttpRequests = 100, "http-requests", "requests";
     /// Body bytes sent in one HTTP request.

@@ -220,6 +220,12 @@ impl Error {
         }
     }
 
+    /// Whether the trust policy itself is at fault, rather than what it judged.
+    #[must_use]
+    pub const fn is_policy(&self) -> bool {
+        matches!(self, Self::PolicySyntax(_) | Self::PolicyContent { .. } | Self::PolicyFile { .. })
+    }
+
     /// What to do about it, where there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

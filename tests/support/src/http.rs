@@ -58,7 +58,7 @@ impl StaticSite {
                 headers: request.headers.clone(),
                 body: request.body.clone(),
             });
-            let kind = [("content-type", "application/octet-stream")];
+            let kind = [("content-type", media_type(request.path()))];
             match find(request.path()) {
                 Some(body) => wire::answer(stream, &request, 200, &kind, &body),
                 None => wire::answer(stream, &request, 404, &kind, b"not here"),
@@ -83,5 +83,16 @@ impl StaticSite {
     #[must_use]
     pub fn requests(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What the end of the path says, as web servers tell it.
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, end)| end) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("md") => "text/markdown; charset=utf-8",
+        Some("txt") => "text/plain; charset=utf-8",
+        Some("json") => "application/json",
+        _ => "application/octet-stream",
     }
 }

@@ -314,10 +314,20 @@ fn positions(cursor: &mut Cursor<'_>, plans: &[Plan], what: &'static str) -> Rea
 fn fields(cursor: &mut Cursor<'_>, record: &Fields) -> Read<Vec<(String, Val)>> {
     let start = cursor.at;
     cursor.at += 1;
+    let more = !cursor.take(b'}');
+    rest(cursor, record, start, Vec::with_capacity(record.names.len()), more)
+}
+
+/// The rest of an object that began at `start`, whose first fields are in `values`; whether there is `more`.
+pub(super) fn rest(
+    cursor: &mut Cursor<'_>,
+    record: &Fields,
+    start: usize,
+    mut values: Vec<(String, Val)>,
+    mut more: bool,
+) -> Read<Vec<(String, Val)>> {
     let names = &record.names;
-    let mut values = Vec::with_capacity(names.len());
     let mut filled = Vec::new();
-    let mut more = !cursor.take(b'}');
     while more {
         let key_at = cursor.at;
         if cursor.peek() != b'"' {

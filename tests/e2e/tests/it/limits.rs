@@ -316,6 +316,8 @@ async fn log_lines_end_at_their_limit(stage: Stage) {
     let ran = stage.run(&tight).await;
     ran.hit(FaultKind::Budget, LimitName::LogLines);
     assert_eq!(ran.names().iter().filter(|name| **name == "logged").count(), 2);
+    let short = ask(&target, "say", "[\"hello\"]").allow(ceiling(LimitName::LogBytes, 3));
+    stage.run(&short).await.hit(FaultKind::Budget, LimitName::LogBytes);
 }
 
 async fn events_end_at_their_limit(stage: Stage) {

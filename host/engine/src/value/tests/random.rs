@@ -45,6 +45,45 @@ fn every_value_reads_back_as_it_was_and_text_is_stable() {
     }
 }
 
+/// What an earlier call left behind, of this type or of another, never shows in what is read over it.
+#[test]
+fn reading_over_old_arguments_is_reading_anew() {
+    let engine = engine();
+    let mut old = Vec::new();
+    for seed in 2000..2300 {
+        let mut rng = Rng(seed);
+        let (ty, second) = (rng.ty(4), rng.ty(1));
+        let params = [("v", ty.clone()), ("w", second.clone())];
+        let signature = try_signature(&engine, &params, None).expect("a JSON form");
+        for round in 0..8 {
+            let value = [rng.val(&ty), rng.val(&second)];
+            let mut json = String::new();
+            signature.encode_params(&value, MOST, &mut json).expect("its own type");
+            if round % 3 == 2 {
+                // Sorted fields are in another order than declared ones, mostly.
+                let parsed: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+                json = format!("{parsed:#}");
+            }
+            assert_eq!(signature.decode_over(&json, &mut old), Ok(()), "seed {seed}: {json}");
+            let anew = signature.decode(&json);
+            assert_eq!(Ok(&old), anew.as_ref(), "seed {seed}: {signature} {json}");
+
+            // Cut anywhere, it fails as it would have failed anew.
+            let mut cut = rng.below(json.len());
+            while !json.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            let mut over = old.clone();
+            assert_eq!(
+                signature.decode_over(&json[..cut], &mut over).map(|()| over),
+                signature.decode(&json[..cut]),
+                "seed {seed}: {}",
+                &json[..cut]
+            );
+        }
+    }
+}
+
 /// Fields of objects in another order, with space between: as another serialiser writes them.
 #[test]
 fn order_of_fields_and_space_do_not_matter() {
