@@ -1,9 +1,7 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -14,7 +12,7 @@ use longshore_model::{
 use longshore_policy::Grant;
 use wasmtime::component::Val;
 
-use crate::capability::stdio::{Captured, Watcher};
+use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
 use crate::{Function, fault};
@@ -220,15 +218,15 @@ pub(crate) async fn invoke(
     stdio: &Stdio,
 ) -> Called {
     let limits = scene.grant.limits();
-    let limits = [limits.stdout_bytes, limits.stderr_bytes];
-    let captured = Captured::new(limits, stdio.watcher.clone());
-    let (values, memory) = match Host::new(ready, &scene, stdio, captured.clone()) {
+    let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes, stdio.watcher.clone());
+    let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes, stdio.watcher.clone());
+    let (values, memory) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
         Ok(host) => enter(ready, &scene, function, params, host).await,
         Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), 0),
     };
-    let overflow = captured.overflow();
-    let out = keep(&scene, Stream::Stdout, &captured);
-    let err = keep(&scene, Stream::Stderr, &captured);
+    let overflow = stdout.overflow().or_else(|| stderr.overflow());
+    let out = keep(&scene, Stream::Stdout, &stdout);
+    let err = keep(&scene, Stream::Stderr, &stderr);
     let values = match (values, overflow) {
         (_, Some(hit)) => Err(Fault::limit(FaultKind::StreamSize, hit.name, hit.to_string())),
         (values, None) => values,
@@ -273,7 +271,8 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
-    let ended = until(scene.deadline, work).await;
+    let deadline = tokio::time::Instant::from_std(scene.deadline);
+    let ended = tokio::time::timeout_at(deadline, work).await;
     let memory = store.data().limiter.peak_memory();
     let values = match ended {
         Ok(Ok(values)) => Ok(values),
@@ -283,22 +282,9 @@ async fn enter(
     (values, memory)
 }
 
-/// Waits for `work` until `deadline`. Most calls never wait for anything, so a timer is made only for those that do.
-async fn until<T>(
-    deadline: Instant,
-    work: impl Future<Output = T>,
-) -> Result<T, tokio::time::error::Elapsed> {
-    let mut work = pin!(work);
-    let first = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await;
-    match first {
-        Poll::Ready(value) => Ok(value),
-        Poll::Pending => tokio::time::timeout_at(deadline.into(), work).await,
-    }
-}
-
 /// Records what was captured, and says how many bytes it was.
-fn keep(scene: &Scene, stream: Stream, captured: &Captured) -> u64 {
-    let bytes = captured.take(stream);
+fn keep(scene: &Scene, stream: Stream, capture: &Capture) -> u64 {
+    let bytes = capture.take();
     if !bytes.is_empty() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         scene.record(Event::Output(Output { call: scene.id, stream, text }));

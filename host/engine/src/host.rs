@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_model::{Limits, Stream};
+use longshore_model::Limits;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -10,7 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Error;
 use crate::call::{Scene, Stdio};
-use crate::capability::stdio::Captured;
+use crate::capability::stdio::Capture;
 use crate::capability::{clock, dir, env, http::Egress, random, settings};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
@@ -26,7 +26,8 @@ pub(crate) struct Host {
     pub(crate) links: Arc<Links>,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
-    captured: Captured,
+    stdout: Capture,
+    stderr: Capture,
     http: WasiHttpCtx,
     egress: Egress,
     variables: Option<Box<WasiConfigVariables>>,
@@ -37,7 +38,8 @@ impl Host {
         ready: &Ready,
         scene: &Arc<Scene>,
         stdio: &Stdio,
-        captured: Captured,
+        stdout: Capture,
+        stderr: Capture,
     ) -> Result<Self, Error> {
         let limits: &Limits = scene.grant.limits();
         let mut table = ResourceTable::new();
@@ -51,7 +53,8 @@ impl Host {
             spans: 0,
             links: Arc::clone(ready.links()),
             wasi: None,
-            captured,
+            stdout,
+            stderr,
             http,
             egress: Egress::new(Arc::clone(scene)),
             variables: None,
@@ -74,8 +77,8 @@ impl Host {
     fn builder(&self) -> WasiCtxBuilder {
         let mut builder = WasiCtxBuilder::new();
         builder
-            .stdout(self.captured.stream(Stream::Stdout))
-            .stderr(self.captured.stream(Stream::Stderr))
+            .stdout(self.stdout.clone())
+            .stderr(self.stderr.clone())
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);

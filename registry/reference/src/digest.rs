@@ -48,13 +48,12 @@ impl Digest {
 
     /// Hands the whole text to `take` without allocating: journals write a digest or two in every entry.
     fn with_text<T>(&self, take: impl FnOnce(&str) -> T) -> T {
-        // Arithmetic instead of a table: compilers turn it into a few wide instructions.
-        let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'0' - 10);
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; PREFIX.len() + 64];
         text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
         for (pair, byte) in text[PREFIX.len()..].chunks_exact_mut(2).zip(self.0) {
-            pair[0] = digit(byte >> 4);
-            pair[1] = digit(byte & 15);
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
         take(std::str::from_utf8(&text).unwrap_or_default())
     }

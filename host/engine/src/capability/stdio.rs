@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,21 +17,13 @@ use crate::limiter::LimitHit;
 /// Sees what a call writes, as it writes it.
 pub type Watcher = Arc<dyn Fn(Stream, &[u8]) + Send + Sync>;
 
-/// What a call writes to both of its streams: one allocation for the two, most of the time never written to.
-#[derive(Clone)]
-pub(crate) struct Captured(Arc<Both>);
-
-struct Both {
-    held: [Mutex<Held>; 2],
-    limits: [u64; 2],
-    watcher: Option<Watcher>,
-}
-
-/// One captured stream, for the guest to write to.
+/// One captured stream.
 #[derive(Clone)]
 pub(crate) struct Capture {
     stream: Stream,
-    captured: Captured,
+    limit: u64,
+    watcher: Option<Watcher>,
+    held: Arc<Mutex<Held>>,
 }
 
 #[derive(Default)]
@@ -40,55 +32,45 @@ struct Held {
     overflowed: bool,
 }
 
-impl Captured {
-    /// Empty streams, of at most `limits` bytes each: standard output, standard error.
-    pub(crate) fn new(limits: [u64; 2], watcher: Option<Watcher>) -> Self {
-        Self(Arc::new(Both { held: Default::default(), limits, watcher }))
+impl Capture {
+    pub(crate) fn new(stream: Stream, limit: u64, watcher: Option<Watcher>) -> Self {
+        Self { stream, limit, watcher, held: Arc::default() }
     }
 
-    /// The guest's end of `stream`.
-    pub(crate) fn stream(&self, stream: Stream) -> Capture {
-        Capture { stream, captured: self.clone() }
-    }
-
-    /// Takes what was written to `stream` so far.
-    pub(crate) fn take(&self, stream: Stream) -> Vec<u8> {
-        std::mem::take(&mut self.held(stream).bytes)
-    }
-
-    /// The limit that was hit, if one was.
-    pub(crate) fn overflow(&self) -> Option<LimitHit> {
-        let overflowed = |stream: &Stream| self.held(*stream).overflowed;
-        [Stream::Stdout, Stream::Stderr].into_iter().find(overflowed).map(|s| self.hit(s))
-    }
-
-    fn hit(&self, stream: Stream) -> LimitHit {
-        let name = match stream {
+    fn limit_name(&self) -> LimitName {
+        match self.stream {
             Stream::Stdout => LimitName::StdoutBytes,
             Stream::Stderr => LimitName::StderrBytes,
-        };
-        LimitHit { name, limit: self.0.limits[stream as usize] }
+        }
     }
 
-    fn held(&self, stream: Stream) -> MutexGuard<'_, Held> {
-        self.0.held[stream as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes what was written so far.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut held.bytes)
     }
-}
 
-impl Capture {
+    /// The limit that was hit, if it was.
+    pub(crate) fn overflow(&self) -> Option<LimitHit> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.overflowed.then(|| LimitHit { name: self.limit_name(), limit: self.limit })
+    }
+
     fn push(&self, bytes: &[u8]) -> Result<(), LimitHit> {
-        let hit = self.captured.hit(self.stream);
-        let mut held = self.captured.held(self.stream);
-        let room = usize::try_from(hit.limit).unwrap_or(usize::MAX) - held.bytes.len();
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = usize::try_from(self.limit).unwrap_or(usize::MAX) - held.bytes.len();
         let taken = &bytes[..bytes.len().min(room)];
         held.bytes.extend_from_slice(taken);
         held.overflowed |= taken.len() < bytes.len();
         let overflowed = held.overflowed;
         drop(held);
-        if let Some(watcher) = &self.captured.0.watcher {
+        if let Some(watcher) = &self.watcher {
             watcher(self.stream, taken);
         }
-        if overflowed { Err(hit) } else { Ok(()) }
+        if overflowed {
+            return Err(LimitHit { name: self.limit_name(), limit: self.limit });
+        }
+        Ok(())
     }
 }
 
