@@ -83,7 +83,6 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) cx: RunContext,
-    pub(crate) run: Run,
     pub(crate) id: CallId,
     pub(crate) depth: u32,
     pub(crate) attempt: u32,
@@ -102,7 +101,6 @@ impl Scene {
         let allowed = std::time::Duration::from_millis(grant.limits().deadline_ms);
         Self {
             cx: cx.clone(),
-            run: cx.run().clone(),
             id,
             depth,
             attempt: 1,
@@ -116,9 +114,14 @@ impl Scene {
         }
     }
 
+    /// The run's journal.
+    pub(crate) fn run(&self) -> &Run {
+        self.cx.run()
+    }
+
     /// Records an event. A journal that fails ends the call; see [`Scene::journal_failure`].
     pub(crate) fn record(&self, event: Event) {
-        if let Err(error) = self.run.record(event) {
+        if let Err(error) = self.run().record(event) {
             let _ = self.journal_failure.set(error);
         }
     }
@@ -183,7 +186,7 @@ impl Scene {
 
     /// The same for each attempt at this step, different for every other step of every run.
     pub(crate) fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run.id(), self.id)
+        format!("{}/{}", self.run().id(), self.id)
     }
 
     fn usage(&self, memory_bytes: u64, stdout: u64, stderr: u64) -> Usage {

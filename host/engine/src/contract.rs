@@ -86,7 +86,7 @@ impl types::Host for Host {}
 
 impl attempt::Host for Host {
     fn run_id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.scene.run.id().to_string())
+        Ok(self.scene.run().id().to_string())
     }
 
     fn number(&mut self) -> wasmtime::Result<u32> {
@@ -175,7 +175,7 @@ impl setting_words::Host for Host {
 
 impl run::Host for Host {
     fn id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.scene.run.id().to_string())
+        Ok(self.scene.run().id().to_string())
     }
 
     fn note(&mut self, message: String) -> wasmtime::Result<()> {

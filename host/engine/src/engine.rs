@@ -228,7 +228,7 @@ impl Flavor {
         self.concurrency
     }
 
-    pub(crate) fn tick(&self) -> Ticking {
+    pub(crate) fn tick(&self) -> Ticking<'_> {
         self.ticker.tick()
     }
 

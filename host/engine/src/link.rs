@@ -145,7 +145,7 @@ impl Ready {
     fn ended(&self, scene: &Scene, outcome: Outcome, usage: Usage) -> Outcome {
         scene.cx.add_usage(&usage);
         let ended = CallEnded { call: scene.id, outcome: outcome.clone(), usage };
-        match scene.run.record(Event::CallEnded(ended)) {
+        match scene.run().record(Event::CallEnded(ended)) {
             Ok(_) => outcome,
             Err(error) => Outcome::Fault(fault::unrecorded(&error)),
         }

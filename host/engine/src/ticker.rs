@@ -30,7 +30,7 @@ struct Shared {
 
 /// Keeps the epochs ticking for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Ticking(Arc<Shared>);
+pub(crate) struct Ticking<'t>(&'t Shared);
 
 impl Ticker {
     pub(crate) fn start(engines: Vec<EngineWeak>) -> std::io::Result<Self> {
@@ -43,16 +43,16 @@ impl Ticker {
     }
 
     /// Ticks from now on until the guard is dropped.
-    pub(crate) fn tick(&self) -> Ticking {
+    pub(crate) fn tick(&self) -> Ticking<'_> {
         self.shared.active.fetch_add(1, Ordering::SeqCst);
         if self.shared.parked.load(Ordering::SeqCst) {
             self.thread.unpark();
         }
-        Ticking(Arc::clone(&self.shared))
+        Ticking(&self.shared)
     }
 }
 
-impl Drop for Ticking {
+impl Drop for Ticking<'_> {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::Relaxed);
     }

@@ -8,15 +8,21 @@ use std::fmt;
 
 use longshore_reference::Digest;
 use p256::elliptic_curve::sec1::ToSec1Point as _;
-use p256::pkcs8::EncodePublicKey as _;
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _};
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _,
+    UnparsedPublicKey,
 };
 use zeroize::Zeroizing;
 
 use crate::Error;
+
+/// What stands before the point in the SPKI of a P-256 key (RFC 5480): the algorithm, the curve, and the head of the bit string.
+const SPKI_P256: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
 
 /// A P-256 private key, ready to sign: `ring` does the arithmetic.
 ///
@@ -24,7 +30,8 @@ use crate::Error;
 /// encoded forms are wiped from memory when they are dropped; `ring` does not promise that of its
 /// own prepared copy.
 pub struct PrivateKey {
-    secret: p256::SecretKey,
+    /// PKCS #8, for writing the key.
+    encoded: Zeroizing<Vec<u8>>,
     pair: EcdsaKeyPair,
     random: SystemRandom,
     public: PublicKey,
@@ -56,7 +63,7 @@ impl PrivateKey {
             seed.extend_from_slice(entropy);
             let candidate = Zeroizing::new(*Digest::of(&seed).as_bytes());
             if let Ok(secret) = p256::SecretKey::from_slice(candidate.as_slice()) {
-                return Self::from_secret(secret);
+                return Self::from_secret(&secret);
             }
         }
         Err(Error::Signing)
@@ -79,9 +86,12 @@ impl PrivateKey {
             "PUBLIC KEY" => return Err(fail("it is a public key")),
             _ => return Err(fail("its PEM label is unknown")),
         };
+        if let Some(key) = Self::from_encoded(der.clone()) {
+            return Ok(key);
+        }
         let secret = p256::SecretKey::from_pkcs8_der(&der)
             .map_err(|_| fail("it is not a P-256 key in PKCS #8"))?;
-        Self::from_secret(secret)
+        Self::from_secret(&secret)
     }
 
     /// Whether a PEM file is encrypted, and so needs a password.
@@ -90,22 +100,18 @@ impl PrivateKey {
         pem::first(text).is_ok_and(|block| encrypted::LABELS.contains(&block.label))
     }
 
-    fn from_secret(secret: p256::SecretKey) -> Result<Self, Error> {
-        let public = PublicKey::from_p256(&secret.public_key())?;
+    /// From PKCS #8, as `ring` reads it: with the public key inside, which spares computing it slowly.
+    fn from_encoded(encoded: Zeroizing<Vec<u8>>) -> Option<Self> {
         let random = SystemRandom::new();
-        let scalar = Zeroizing::new(secret.to_bytes());
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(
-            &ECDSA_P256_SHA256_ASN1_SIGNING,
-            &scalar,
-            &public.point,
-            &random,
-        )
-        .map_err(|_| Error::Signing)?;
-        Ok(Self { secret, pair, random, public })
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &encoded, &random).ok()?;
+        let public = PublicKey::from_point(pair.public_key().as_ref());
+        Some(Self { encoded, pair, random, public })
     }
 
-    fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        Ok(self.secret.to_pkcs8_der().map_err(|_| Error::Signing)?.to_bytes())
+    fn from_secret(secret: &p256::SecretKey) -> Result<Self, Error> {
+        let encoded = secret.to_pkcs8_der().map_err(|_| Error::Signing)?.to_bytes();
+        Self::from_encoded(encoded).ok_or(Error::Signing)
     }
 
     /// The key as PKCS #8 PEM, not encrypted: for keys that only the host's own user can read.
@@ -114,7 +120,7 @@ impl PrivateKey {
     ///
     /// [`Error::Signing`] when the key cannot be encoded.
     pub fn to_pkcs8_pem(&self) -> Result<Zeroizing<String>, Error> {
-        Ok(pem::write("PRIVATE KEY", &self.pkcs8()?))
+        Ok(pem::write("PRIVATE KEY", &self.encoded))
     }
 
     /// The key in cosign's encrypted format: scrypt (N=65536, r=8, p=1) and NaCl's secretbox.
@@ -128,7 +134,7 @@ impl PrivateKey {
         password: &[u8],
         entropy: &[u8; 56],
     ) -> Result<Zeroizing<String>, Error> {
-        let sealed = encrypted::seal(&self.pkcs8()?, password, entropy)?;
+        let sealed = encrypted::seal(&self.encoded, password, entropy)?;
         Ok(pem::write(encrypted::LABELS[0], &sealed))
     }
 
@@ -188,16 +194,20 @@ impl PublicKey {
             }
             let key = p256::PublicKey::from_public_key_der(&block.body)
                 .map_err(|_| fail("it is not a P-256 key"))?;
-            keys.push(Self::from_p256(&key)?);
+            keys.push(Self::from_p256(&key));
         }
         Ok(keys)
     }
 
-    fn from_p256(key: &p256::PublicKey) -> Result<Self, Error> {
-        let der = key.to_public_key_der().map_err(|_| Error::Signing)?.as_bytes().to_vec();
-        let point = key.to_sec1_point(false).as_bytes().to_vec();
+    fn from_p256(key: &p256::PublicKey) -> Self {
+        Self::from_point(key.to_sec1_point(false).as_bytes())
+    }
+
+    /// From an uncompressed SEC 1 point on the curve, 65 bytes.
+    fn from_point(point: &[u8]) -> Self {
+        let der = [SPKI_P256, point].concat();
         let id = Digest::of(&der);
-        Ok(Self { point, der, id })
+        Self { point: point.to_vec(), der, id }
     }
 
     /// The key as SPKI PEM.

@@ -173,7 +173,7 @@ async fn begin(scene: &Scene, target: &Target, method: &Method, path: &str) -> R
     let what = Effect::Http { method: method.as_str().to_owned(), url };
     scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));
     let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-    if !safe && scene.run.sync().await.is_err() {
+    if !safe && scene.run().sync().await.is_err() {
         return Err(Error::InternalError(Some("the journal cannot be written".to_owned())));
     }
     Ok(effect)
