@@ -28,12 +28,34 @@ fn main() -> Result<(), Failure> {
     let shell = Shell::new(&root)?;
     println!("the documents of this repository are at {}", site.url("/"));
 
+    let _lockfile = SetAside::file(root.join("plugins/ingest/longshore.lock"));
     publish(&shell, &root)?;
     let run = ingest(&shell, &site)?;
     receipt(&shell, &run)?;
     refusals(&shell, &site)?;
     title("done: one workflow, five actions, one receipt, three refusals");
     Ok(())
+}
+
+/// A file that is out of the way until this is dropped: the author's lockfile, since the demo pins digests in a registry
+/// that lives no longer than itself.
+struct SetAside(PathBuf, Option<Vec<u8>>);
+
+impl SetAside {
+    fn file(path: PathBuf) -> Self {
+        let content = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        Self(path, content)
+    }
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        let _ = match &self.1 {
+            Some(content) => std::fs::write(&self.0, content),
+            None => std::fs::remove_file(&self.0),
+        };
+    }
 }
 
 /// Builds, signs and publishes the six components, and trusts their key.
@@ -55,8 +77,6 @@ fn publish(shell: &Shell, root: &Path) -> Result<(), Failure> {
         }),
     )?;
     title("2. build, sign and publish six components");
-    // The lockfile pins digests in a registry that lives as long as this demo.
-    let _ = std::fs::remove_file(root.join("plugins/ingest/longshore.lock"));
     for name in COMPONENTS {
         let folder = root.join("plugins").join(name);
         let reference = format!("{}/plugins/{name}:1.0.0", shell.registry());
