@@ -122,8 +122,13 @@ impl Scene {
     /// Records an event. A journal that fails ends the call; see [`Scene::journal_failure`].
     pub(crate) fn record(&self, event: Event) {
         if let Err(error) = self.run().record(event) {
-            let _ = self.journal_failure.set(error);
+            self.journal_failed(error);
         }
+    }
+
+    /// Remembers that the journal failed; the first failure is the call's fault.
+    pub(crate) fn journal_failed(&self, error: longshore_journal::Error) {
+        let _ = self.journal_failure.set(error);
     }
 
     pub(crate) fn denied(&self, denied: Denied) {

@@ -164,19 +164,20 @@ impl WasiHttpHooks for Egress {
     }
 }
 
-/// Journals the intent. A request that may change something is on disk before it is sent; one that only reads is not worth
-/// a wait.
+/// Journals the intent, as safely as the journal asks of it, before anything is sent.
 async fn begin(scene: &Scene, target: &Target, method: &Method, path: &str) -> Result<u32, Error> {
     let effect = scene.next_effect();
     let scheme = if target.https { "https" } else { "http" };
     let url = format!("{scheme}://{}:{}{path}", target.host, target.port);
     let what = Effect::Http { method: method.as_str().to_owned(), url };
-    scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-    if !safe && scene.run().sync().await.is_err() {
-        return Err(Error::InternalError(Some("the journal cannot be written".to_owned())));
+    let intent = Event::EffectStarted(EffectStarted { call: scene.id, effect, what });
+    match scene.run().record_durably(intent).await {
+        Ok(_) => Ok(effect),
+        Err(error) => {
+            scene.journal_failed(error);
+            Err(Error::InternalError(Some("the journal cannot be written".to_owned())))
+        }
     }
-    Ok(effect)
 }
 
 async fn exchange(
