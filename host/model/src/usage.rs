@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a call used. Times in microseconds; the rest as in [`Limits`]. Zeroes are left out of the JSON.
+/// What a call used. Times in microseconds; the rest as in [`Limits`](crate::Limits). Zeroes are left out of the JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Usage {
