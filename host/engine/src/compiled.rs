@@ -144,8 +144,8 @@ impl Compiled {
         &self.functions
     }
 
-    /// The function called `name`: `interface#function` with or without the version, or `function` where only one interface
-    /// has it. Without a name: the only function, or the command.
+    /// The function called `name`: `interface#function` with or without package and version, or `function` where only one
+    /// interface has it. Without a name: the only function, or the command.
     ///
     /// # Errors
     ///
@@ -288,7 +288,9 @@ impl Function {
         }
         match (name.split_once('#'), &self.interface) {
             (Some((interface, function)), Some(own)) => {
-                function == self.name && own.split('@').next() == Some(interface)
+                let unversioned = own.split('@').next().unwrap_or(own);
+                let short = unversioned.rsplit('/').next().unwrap_or(unversioned);
+                function == self.name && (interface == unversioned || interface == short)
             }
             (None, Some(_)) => name == self.name,
             _ => false,
