@@ -12,8 +12,8 @@ default:
 
 # From nothing to a verified receipt, then three refusals; loopback only.
 demo *args: setup
-    cargo build -p longshore-cli
-    cargo run --quiet -p longshore-demo -- {{ args }}
+    cargo build --workspace --bin longshore --bin longshore-demo
+    "$CARGO_TARGET_DIR/debug/longshore-demo" {{ args }}
 
 # Everything: style, laws, unit, property, end-to-end and interop tests, guests, plugins, docs, licences.
 test: setup style docs deny plugins
