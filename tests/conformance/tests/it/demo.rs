@@ -10,7 +10,7 @@ use crate::desk::Said;
 fn the_demo_ends_well_and_shows_what_it_promises() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "-p", "longshore-demo"]);
+    build.args(["build", "--quiet", "--workspace", "--bin", "longshore-demo"]);
     build.current_dir(longshore_test_support::workspace());
     assert!(build.status().unwrap().success());
     let mut demo = Command::new(target().join("debug/longshore-demo"));
