@@ -46,6 +46,10 @@ impl Prepared {
     }
 }
 
+/// What was linked so far, by interface and pinned name. Two components may serve one interface at different depths, and one
+/// component may be reached on many paths: each is told once and linked once.
+type Found = BTreeMap<(String, String), (Dependency, Arc<Ready>)>;
+
 /// Why a component is not admitted.
 pub(crate) enum Stop {
     /// The grant refused; who it was and what is missing.
@@ -108,7 +112,7 @@ impl Host {
         let mut found = BTreeMap::new();
         let ready = self.link(&compiled, Role::Root, &policy, &mut found, 0).await?;
         let grant = ready.grant().record();
-        let dependencies = found.into_values().collect();
+        let dependencies = found.into_values().map(|(dependency, _)| dependency).collect();
         Ok(Prepared { ready: Arc::new(ready), policy: policy.digest(), dependencies, grant })
     }
 
@@ -118,7 +122,7 @@ impl Host {
         compiled: &Arc<Compiled>,
         role: Role,
         policy: &Policy,
-        found: &mut BTreeMap<String, Dependency>,
+        found: &mut Found,
         depth: usize,
     ) -> Result<Ready, Stop> {
         if depth > MAX_DEPTH {
@@ -132,16 +136,17 @@ impl Host {
             let below = self.compile(&Target::Reference(reference)).await?;
             let interface = dependency.interface.clone();
             let role = Role::Dependency { interface: interface.clone() };
+            let key = (interface.clone(), below.name().to_owned());
+            if let Some((_, ready)) = found.get(&key) {
+                links.insert(interface, Arc::clone(ready));
+                continue;
+            }
             let ready = Box::pin(self.link(&below, role, policy, found, depth + 1)).await?;
-            found.insert(
-                interface.clone(),
-                Dependency {
-                    interface: interface.clone(),
-                    component: identity(&below),
-                    grant: ready.grant().record(),
-                },
-            );
-            links.insert(interface, Arc::new(ready));
+            let ready = Arc::new(ready);
+            let (component, grant) = (identity(&below), ready.grant().record());
+            let told = Dependency { interface: interface.clone(), component, grant };
+            found.insert(key, (told, Arc::clone(&ready)));
+            links.insert(interface, ready);
         }
         let env = grant
             .env()
