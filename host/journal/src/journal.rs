@@ -11,8 +11,8 @@ use crate::keeper::{Keeper, any_host};
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
-    Reader, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt, Wakes,
-    durability_of, is_pure_run,
+    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt,
+    Wakes, durability_of, is_pure_run,
 };
 
 /// The journal of a host: a store and a clock. Clones share both.
@@ -211,13 +211,24 @@ impl Journal {
         History::read(&*self.shared.store, run).await
     }
 
-    /// The same, page by page: for histories that should not be in memory at once.
+    /// Reads a run like [`read`](Self::read), page by page: for histories that should not be in
+    /// memory at once.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`], and when the store fails.
     pub async fn reader(&self, run: RunId) -> Result<Reader> {
         Reader::open(Arc::clone(&self.shared.store), run).await
+    }
+
+    /// The entries of a run as they are stored, from `from` on: at most `max`, and fewer where they
+    /// are large. Nothing is checked.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn records(&self, run: RunId, from: u64, max: usize) -> Result<Vec<Record>> {
+        self.shared.store.load(run, from, max).await
     }
 
     /// Runs that pass the filter, newest first. Of a run that has not ended, the state is

@@ -18,8 +18,8 @@ mod tls;
 mod writer;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,10 @@ use longshore_journal::{
 };
 use longshore_model::{RunId, Timestamp};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio_postgres::config::SslMode;
 
 pub use crate::address::Address;
 use crate::fault::Fail;
@@ -57,6 +59,25 @@ impl Options {
     pub const fn new(address: Address) -> Self {
         Self { address, patience: Duration::from_secs(30), authorities: Vec::new() }
     }
+
+    /// Adds certificate authorities in PEM; `name` is their file's, for messages.
+    ///
+    /// # Errors
+    ///
+    /// When the text holds none.
+    pub fn trust_pem(&mut self, pem: &[u8], name: &str) -> Result<()> {
+        let read: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        match read {
+            Ok(found) if !found.is_empty() => {
+                self.authorities.extend(found);
+                Ok(())
+            }
+            _ => {
+                let message = format!("the CA file `{name}` holds no certificate in PEM");
+                Err(Error::store(StoreFault::Unopenable, message))
+            }
+        }
+    }
 }
 
 /// A journal in a database, in its schema `longshore`. Dropped, it finishes what was handed in.
@@ -79,7 +100,9 @@ impl PostgresStore {
     ///
     /// When no thread can be started, or the system's authorities cannot be read.
     pub fn open(options: Options) -> Result<Self> {
-        let connector = Connector { address: options.address, tls: Tls::new(options.authorities)? };
+        let plain = options.address.config().get_ssl_mode() == SslMode::Disable;
+        let tls = if plain { Tls::none() } else { Tls::new(options.authorities)? };
+        let connector = Connector { address: options.address, tls };
         let (queue, bell) = (Arc::new(Queue::default()), Bell::new());
         let lane = Arc::new(Lane::new(connector.clone(), bell.clone()));
         let writer = Writer::new(Arc::clone(&queue), connector);

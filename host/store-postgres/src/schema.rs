@@ -45,7 +45,10 @@ pub(crate) async fn prepare(client: &mut Client) -> Result<(), Fail> {
 
 /// The version of the schema; none where there is no schema.
 async fn version(client: &Client) -> Result<Option<usize>, Fail> {
-    let there = "SELECT to_regclass('longshore.version') IS NOT NULL";
+    // Asked of the tables, as this transaction sees them: `to_regclass` may answer from before the
+    // lock was had.
+    let there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables
+                     WHERE schemaname = 'longshore' AND tablename = 'version')";
     if !client.query_one(there, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(None);
     }

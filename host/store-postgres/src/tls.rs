@@ -13,17 +13,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// Makes connections with TLS.
+/// Makes connections with TLS, where TLS is spoken at all.
 #[derive(Clone)]
-pub(crate) struct Tls(TlsConnector);
+pub(crate) struct Tls(Option<TlsConnector>);
 
 /// One connection that is to be made.
-pub(crate) struct Handshake(TlsConnector, ServerName<'static>);
+pub(crate) struct Handshake(Option<(TlsConnector, ServerName<'static>)>);
 
 /// A connection with TLS.
 pub(crate) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl Tls {
+    /// None: the system's authorities are not even read.
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
     /// With the system's authorities and `extra` ones.
     pub(crate) fn new(extra: Vec<CertificateDer<'static>>) -> Result<Self> {
         let bad = |error: rustls::Error| {
@@ -40,7 +45,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self(Some(TlsConnector::from(Arc::new(config)))))
     }
 }
 
@@ -50,7 +55,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for T
     type Error = rustls::pki_types::InvalidDnsNameError;
 
     fn make_tls_connect(&mut self, domain: &str) -> std::result::Result<Handshake, Self::Error> {
-        Ok(Handshake(self.0.clone(), ServerName::try_from(domain)?.to_owned()))
+        let Some(connector) = &self.0 else { return Ok(Handshake(None)) };
+        Ok(Handshake(Some((connector.clone(), ServerName::try_from(domain)?.to_owned()))))
     }
 }
 
@@ -60,7 +66,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { self.0.connect(self.1, stream).await.map(Encrypted) })
+        Box::pin(async move {
+            let Some((connector, name)) = self.0 else {
+                return Err(io::Error::other("TLS was to be avoided"));
+            };
+            connector.connect(name, stream).await.map(Encrypted)
+        })
     }
 }
 
