@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Something to write.
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are appends")]
 pub(crate) enum Request {
     Append(Waiting),
     Seal(Sealing),

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Something for the store's thread to do.
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are appends")]
 pub(crate) enum Request {
     /// Add records.
     Append(Append, Completion),
