@@ -189,8 +189,8 @@ fn policy(root: &Table<'_>, file: &str) -> Policy {
     {
         item.fail("this version of Longshore reads policies of version 1");
     }
-    let mut policy = Policy::default();
-    policy.mode = root.get("mode").and_then(|item| item.parsed());
+    let mode = root.get("mode").and_then(|item| item.parsed());
+    let mut policy = Policy { mode, ..Policy::default() };
     for table in root.tables("allow") {
         let (rules, private) = allow(&table, file);
         policy.rules.extend(rules);
