@@ -35,11 +35,15 @@ impl Fail {
                     || error.code().is_some_and(|code| {
                         *code == SqlState::T_R_DEADLOCK_DETECTED
                             || *code == SqlState::T_R_SERIALIZATION_FAILURE
-                            || *code == SqlState::UNIQUE_VIOLATION
                     })
             }
             _ => false,
         }
+    }
+
+    /// Whether there is such a row already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Server(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
 
     /// Whether nobody knows if the server has done what it was asked.

@@ -6,6 +6,7 @@ mod component;
 mod help;
 mod mistakes;
 mod registry;
+mod runs;
 mod settings;
 mod signals;
 
