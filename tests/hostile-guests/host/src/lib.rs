@@ -33,15 +33,9 @@ mod deeds {
         fn raw_drop(stream: i32);
     }
 
-    #[expect(clippy::too_many_lines, reason = "an attack a line")]
     pub(crate) fn carry_out(attack: Resources) -> Result<String, String> {
         match attack {
-            Resources::Memory => {
-                let mut kept = Vec::new();
-                loop {
-                    kept.push(black_box(vec![1u8; 1 << 20]));
-                }
-            }
+            Resources::Memory => memory(),
             Resources::OwnStack => Ok(deeper(0).to_string()),
             Resources::Spin => loop {
                 black_box(0);
@@ -49,109 +43,30 @@ mod deeds {
             Resources::SpinAroundCalls => loop {
                 black_box(get_stdout());
             },
-            Resources::BulkMemory => {
-                let mut block = vec![0u8; 200 << 20];
-                for byte in (0..=u8::MAX).cycle() {
-                    block.fill(byte);
-                    black_box(&block);
-                }
-                Ok("filled for ever".to_owned())
-            }
-            Resources::HostHandles => {
-                let mut kept = Vec::new();
-                loop {
-                    kept.push(get_stdout());
-                }
-            }
-            Resources::Headers => {
-                let (mut kept, value) = (Vec::new(), vec![b'v'; 4_000]);
-                loop {
-                    let fields = Fields::new();
-                    for n in 0..15 {
-                        fields.append(&format!("x-{n}"), &value).map_err(|e| format!("{e:?}"))?;
-                    }
-                    kept.push(fields);
-                }
-            }
-            Resources::Pollables => {
-                let one = monotonic_clock::subscribe_duration(0);
-                let many: Vec<&Pollable> = std::iter::repeat_n(&one, 1_000_000).collect();
-                Ok(format!("{} ready", poll(&many).len()))
-            }
-            Resources::DroppedHandle => {
-                let stream = get_stdout();
-                let handle = stream.handle();
-                drop(stream);
-                // SAFETY: none: the handle is gone, which is the attack; the host has to see it.
-                let stream = unsafe { OutputStream::from_handle(handle) };
-                Ok(format!("{:?}", stream.check_write()))
-            }
-            Resources::ForgedHandle => {
-                // SAFETY: none: the handle was never given, which is the attack; the host has to see it.
-                let stream = unsafe { OutputStream::from_handle(4_711) };
-                Ok(format!("{:?}", stream.check_write()))
-            }
-            Resources::ChildBeforeParent => {
-                let stream = get_stdout();
-                let ready = stream.subscribe();
-                let handle = stream.take_handle();
-                // SAFETY: it is our own handle; that a child of it lives is the attack.
-                unsafe { raw_drop(handle.cast_signed()) };
-                Ok(format!("{} ready", poll(&[&ready]).len()))
-            }
-            Resources::DropTwice => {
-                let handle = get_stdout().take_handle().cast_signed();
-                // SAFETY: it is our own handle.
-                unsafe { raw_drop(handle) };
-                // SAFETY: none: it is gone, which is the attack; the host has to see it.
-                unsafe { raw_drop(handle) };
-                Ok("dropped twice".to_owned())
-            }
+            Resources::BulkMemory => bulk_memory(),
+            Resources::HostHandles => host_handles(),
+            Resources::Headers => headers(),
+            Resources::Pollables => pollables(),
+            Resources::DroppedHandle => dropped_handle(),
+            Resources::ForgedHandle => forged_handle(),
+            Resources::ChildBeforeParent => child_before_parent(),
+            Resources::DropTwice => drop_twice(),
             Resources::StdoutFlood => flood(&mut std::io::stdout()),
             Resources::StderrFlood => flood(&mut std::io::stderr()),
             Resources::LogFlood => loop {
                 log::info!("flood");
             },
-            Resources::LogOne => {
-                let line = "x".repeat(60 << 20);
-                log::write(log::Level::Info, &line, &[]);
-                Ok("logged".to_owned())
-            }
+            Resources::LogOne => log_one(),
             Resources::SpanFlood => loop {
                 drop(Span::open("flood"));
             },
-            Resources::ZeroesFlood => {
-                let stdout = get_stdout();
-                loop {
-                    let room = stdout.check_write().map_err(|e| e.to_string())?;
-                    stdout.write_zeroes(room).map_err(|e| e.to_string())?;
-                }
-            }
+            Resources::ZeroesFlood => zeroes_flood(),
             Resources::RandomFlood => {
                 Ok(format!("{} bytes", wasip2::random::random::get_random_bytes(4 << 30).len()))
             }
             Resources::ReadAtOnce => read_at_once(),
-            Resources::StdinEnd => {
-                let mut first = String::new();
-                std::io::stdin().read_to_string(&mut first).map_err(|e| e.to_string())?;
-                let mut more = 0;
-                for _ in 0..10_000 {
-                    more += std::io::stdin().read(&mut [0; 64]).map_err(|e| e.to_string())?;
-                }
-                if more == 0 {
-                    Err(format!("{} bytes, then the end", first.len()))
-                } else {
-                    Ok(first)
-                }
-            }
-            Resources::HugeWrite => {
-                let stream = get_stdout();
-                let mut result = [0u8; 16];
-                let handle = stream.handle().cast_signed();
-                // SAFETY: none: the list reaches past the end of memory, which is the attack; the host has to see it.
-                unsafe { raw_write(handle, 1024, u32::MAX as usize - 1024, result.as_mut_ptr()) };
-                Ok("written".to_owned())
-            }
+            Resources::StdinEnd => stdin_end(),
+            Resources::HugeWrite => huge_write(),
             Resources::Sleep => {
                 std::thread::sleep(std::time::Duration::from_nanos(u64::MAX));
                 Ok("slept".to_owned())
@@ -175,6 +90,112 @@ mod deeds {
             | Resources::TrapInStart
             | Resources::OwnHandles => Err("not here".to_owned()),
         }
+    }
+
+    fn memory() -> Result<String, String> {
+        let mut kept = Vec::new();
+        loop {
+            kept.push(black_box(vec![1u8; 1 << 20]));
+        }
+    }
+
+    fn bulk_memory() -> Result<String, String> {
+        let mut block = vec![0u8; 200 << 20];
+        for byte in (0..=u8::MAX).cycle() {
+            block.fill(byte);
+            black_box(&block);
+        }
+        Ok("filled for ever".to_owned())
+    }
+
+    fn host_handles() -> Result<String, String> {
+        let mut kept = Vec::new();
+        loop {
+            kept.push(get_stdout());
+        }
+    }
+
+    fn headers() -> Result<String, String> {
+        let (mut kept, value) = (Vec::new(), vec![b'v'; 4_000]);
+        loop {
+            let fields = Fields::new();
+            for n in 0..15 {
+                fields.append(&format!("x-{n}"), &value).map_err(|e| format!("{e:?}"))?;
+            }
+            kept.push(fields);
+        }
+    }
+
+    fn pollables() -> Result<String, String> {
+        let one = monotonic_clock::subscribe_duration(0);
+        let many: Vec<&Pollable> = std::iter::repeat_n(&one, 1_000_000).collect();
+        Ok(format!("{} ready", poll(&many).len()))
+    }
+
+    fn dropped_handle() -> Result<String, String> {
+        let stream = get_stdout();
+        let handle = stream.handle();
+        drop(stream);
+        // SAFETY: none: the handle is gone, which is the attack; the host has to see it.
+        let stream = unsafe { OutputStream::from_handle(handle) };
+        Ok(format!("{:?}", stream.check_write()))
+    }
+
+    fn forged_handle() -> Result<String, String> {
+        // SAFETY: none: the handle was never given, which is the attack; the host has to see it.
+        let stream = unsafe { OutputStream::from_handle(4_711) };
+        Ok(format!("{:?}", stream.check_write()))
+    }
+
+    fn child_before_parent() -> Result<String, String> {
+        let stream = get_stdout();
+        let ready = stream.subscribe();
+        let handle = stream.take_handle();
+        // SAFETY: it is our own handle; that a child of it lives is the attack.
+        unsafe { raw_drop(handle.cast_signed()) };
+        Ok(format!("{} ready", poll(&[&ready]).len()))
+    }
+
+    fn drop_twice() -> Result<String, String> {
+        let handle = get_stdout().take_handle().cast_signed();
+        // SAFETY: it is our own handle.
+        unsafe { raw_drop(handle) };
+        // SAFETY: none: it is gone, which is the attack; the host has to see it.
+        unsafe { raw_drop(handle) };
+        Ok("dropped twice".to_owned())
+    }
+
+    fn zeroes_flood() -> Result<String, String> {
+        let stdout = get_stdout();
+        loop {
+            let room = stdout.check_write().map_err(|e| e.to_string())?;
+            stdout.write_zeroes(room).map_err(|e| e.to_string())?;
+        }
+    }
+
+    fn stdin_end() -> Result<String, String> {
+        let mut first = String::new();
+        std::io::stdin().read_to_string(&mut first).map_err(|e| e.to_string())?;
+        let mut more = 0;
+        for _ in 0..10_000 {
+            more += std::io::stdin().read(&mut [0; 64]).map_err(|e| e.to_string())?;
+        }
+        if more == 0 { Err(format!("{} bytes, then the end", first.len())) } else { Ok(first) }
+    }
+
+    fn huge_write() -> Result<String, String> {
+        let stream = get_stdout();
+        let mut result = [0u8; 16];
+        let handle = stream.handle().cast_signed();
+        // SAFETY: none: the list reaches past the end of memory, which is the attack; the host has to see it.
+        unsafe { raw_write(handle, 1024, u32::MAX as usize - 1024, result.as_mut_ptr()) };
+        Ok("written".to_owned())
+    }
+
+    fn log_one() -> Result<String, String> {
+        let line = "x".repeat(60 << 20);
+        log::write(log::Level::Info, &line, &[]);
+        Ok("logged".to_owned())
     }
 
     #[inline(never)]

@@ -115,6 +115,18 @@ mod deeds {
             Paths::WriteReadOnly => write_read_only(),
             Paths::OpenFlags => open_flags(),
             Paths::Device => read_each(named(&["planted-null", "planted-tty"])),
+            Paths::Nul
+            | Paths::LongName
+            | Paths::TrailingDots
+            | Paths::Unicode
+            | Paths::LetterCase
+            | Paths::NoName => odd_names(attack),
+            Paths::Times => end_of_time(),
+        }
+    }
+
+    fn odd_names(attack: Paths) -> Result<String, String> {
+        match attack {
             Paths::Nul => read_each([
                 ("after", "inside.txt\0.png".to_owned()),
                 ("before", "\0../secret.txt".to_owned()),
@@ -144,7 +156,7 @@ mod deeds {
             ),
             Paths::LetterCase => read_each(named(&["INSIDE.TXT", "Inner/DEEP.txt"])),
             Paths::NoName => read_each(named(&[""])),
-            Paths::Times => end_of_time(),
+            _ => Err("not a name".to_owned()),
         }
     }
 

@@ -7,7 +7,7 @@ use longshore::policy::Policy;
 use longshore_hostile::Resources;
 
 use crate::ground::{Ground, attack, everything, refused, stopped};
-use crate::stage::{allow, both};
+use crate::stage::{Ran, allow, both};
 
 /// Where the attack is carried out: a guest in Rust, or a component in text.
 fn target(ground: &Ground, what: Resources) -> Target {
@@ -86,13 +86,17 @@ pub(crate) async fn meet(ground: &Ground, what: Resources) {
     if fits_no_pool(ground, what, &request).await {
         return;
     }
-    let ran = ground.run(&request).await;
+    judge(&ground.run(&request).await, what);
+}
+
+/// How the call must have ended.
+fn judge(ran: &Ran, what: Resources) {
     use Resources as R;
     match what {
         R::Memory | R::MemoryAtOnce | R::Memories => {
             ran.hit(FaultKind::Memory, LimitName::MemoryBytes);
         }
-        R::Stack => stopped(&ran, FaultKind::Stack, "LS-RUN-005"),
+        R::Stack => stopped(ran, FaultKind::Stack, "LS-RUN-005"),
         R::Table | R::Tables => ran.hit(FaultKind::Resources, LimitName::TableElements),
         R::Instances => ran.hit(FaultKind::Resources, LimitName::Instances),
         // Rust keeps a stack of its own in linear memory, which ends before the host's: an access out of bounds.
@@ -111,7 +115,7 @@ pub(crate) async fn meet(ground: &Ground, what: Resources) {
         | R::ChildBeforeParent
         | R::DropTwice
         | R::HugeWrite
-        | R::RandomFlood => stopped(&ran, FaultKind::Trap, "LS-RUN-001"),
+        | R::RandomFlood => stopped(ran, FaultKind::Trap, "LS-RUN-001"),
         R::OwnHandles | R::HostHandles | R::Headers | R::Pollables => {
             ran.hit(FaultKind::Resources, LimitName::Handles);
         }
@@ -120,12 +124,12 @@ pub(crate) async fn meet(ground: &Ground, what: Resources) {
         R::LogFlood | R::SpanFlood => ran.hit(FaultKind::Budget, LimitName::LogLines),
         R::LogOne => ran.hit(FaultKind::Budget, LimitName::LogBytes),
         R::ReadAtOnce => refused(
-            &ran,
+            ran,
             "14, StreamError::Closed, StreamError::Closed, StreamError::Closed, 0, 65536, 0, 65536, \
              65536",
         ),
-        R::StdinEnd => refused(&ran, "14 bytes, then the end"),
-        R::Exit => stopped(&ran, FaultKind::Exit, "LS-RUN-009"),
+        R::StdinEnd => refused(ran, "14 bytes, then the end"),
+        R::Exit => stopped(ran, FaultKind::Exit, "LS-RUN-009"),
     }
 }
 
