@@ -30,6 +30,7 @@
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod approval;
 mod decide;
 mod error;
 mod grant;
@@ -38,9 +39,10 @@ mod policy;
 mod refusal;
 mod rule;
 
+pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
-pub use needs::{Needs, Role};
+pub use needs::{Needs, Role, component_pattern};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 

@@ -12,7 +12,7 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::rule::{Rule, Target, beside, check_host};
-use crate::{Error, Parameter};
+use crate::{Approvals, Error, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -25,6 +25,7 @@ pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<SettingRule>,
     ceilings: BTreeMap<LimitName, u64>,
+    pub(crate) approvals: Approvals,
 }
 
 /// The value of one setting for some components.
@@ -51,6 +52,7 @@ impl fmt::Debug for Policy {
             .field("rules", &self.rules)
             .field("settings", &settings)
             .field("ceilings", &self.ceilings)
+            .field("approvals", &self.approvals)
             .finish()
     }
 }
@@ -116,6 +118,9 @@ impl Policy {
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
         }
+        for approval in other.approvals.all() {
+            self.approvals.accept(approval.clone());
+        }
     }
 
     /// The ceilings in force.
@@ -141,7 +146,11 @@ impl Policy {
             .collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
-        let meaning = json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        let mut meaning =
+            json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        if !self.approvals.all().is_empty() {
+            meaning["approvals"] = json!(self.approvals.all());
+        }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
         hasher.update(
