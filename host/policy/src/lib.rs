@@ -37,6 +37,7 @@ mod grant;
 mod hint;
 mod mode;
 mod needs;
+mod observe;
 mod policy;
 mod refusal;
 mod rule;
@@ -47,6 +48,7 @@ pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use hint::manifest_entry;
 pub use mode::Mode;
 pub use needs::{Needs, Role, component_pattern};
+pub use observe::{Change, Observed, What};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 
