@@ -12,7 +12,7 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
-use crate::{Error, Mode, Parameter};
+use crate::{Approvals, Error, Mode, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -27,6 +27,7 @@ pub struct Policy {
     pub(crate) private: Vec<Private>,
     mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
+    pub(crate) approvals: Approvals,
 }
 
 /// The value of one setting for some components.
@@ -55,6 +56,7 @@ impl fmt::Debug for Policy {
             .field("private", &self.private)
             .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
+            .field("approvals", &self.approvals)
             .finish()
     }
 }
@@ -137,6 +139,9 @@ impl Policy {
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
         }
+        for approval in other.approvals.all() {
+            self.approvals.accept(approval.clone());
+        }
     }
 
     /// The ceilings in force.
@@ -172,6 +177,9 @@ impl Policy {
         }
         if self.mode() != Mode::Enforce {
             meaning["mode"] = json!(self.mode());
+        }
+        if !self.approvals.all().is_empty() {
+            meaning["approvals"] = json!(self.approvals.all());
         }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
