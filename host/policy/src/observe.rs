@@ -236,7 +236,14 @@ mod tests {
         );
         assert_eq!(
             lines(&seen.policy),
-            [" clock", "-random", "-http=https://*.example.com", "-dir=/s:rw", "+dir=/s:ro", narrow]
+            [
+                " clock",
+                "-random",
+                "-http=https://*.example.com",
+                "-dir=/s:rw",
+                "+dir=/s:ro",
+                narrow
+            ]
         );
         let text = |changes: &[Change], n: usize| changes[n].text.clone();
         assert!(text(&seen.manifest, 5).ends_with("reason = \"pages\""), "the author's reason");
@@ -271,7 +278,8 @@ mod tests {
         let paths: Vec<_> = paths.iter().map(String::as_str).collect();
         let one = narrowed(&uses(&paths));
         assert_eq!(one, ["http=GET https://api.example.com/v1/items".parse().unwrap()]);
-        let two = narrowed(&uses(&["http=GET https://a.example/x", "http=PUT https://a.example/x"]));
+        let two =
+            narrowed(&uses(&["http=GET https://a.example/x", "http=PUT https://a.example/x"]));
         assert_eq!(two, ["http=GET,PUT https://a.example/x".parse().unwrap()]);
         let within = narrowed(&uses(&["dir=/s:ro", "dir=/s:rw"]));
         assert_eq!(within, ["dir=/s:rw".parse().unwrap()]);
