@@ -50,7 +50,7 @@ fn nothing_says_the_password_of_the_store() {
     let desk = host(&address);
     let doctor = desk.run(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor}");
-    assert!(doctor.stdout.contains("postgres://longshore@127.0.0.1:"), "{doctor}");
+    assert!(doctor.stdout.contains("postgres://captain@127.0.0.1:"), "{doctor}");
     let wrong = host(&address.replace(PASSWORD, "hunter2"));
     let nonsense = host("mysql://longshore:hunter2@127.0.0.1/x");
     let closed = host("postgres://longshore:hunter2@127.0.0.1:1/x?hunter2=1");
