@@ -17,12 +17,15 @@ mod limiter;
 mod link;
 mod scan;
 mod ticker;
+mod uses;
 pub mod value;
 
 pub use call::{RunContext, Stdio};
+pub use capability::net::{Answer, Resolve, Resolver};
 pub use capability::stdio::Watcher;
 pub use compiled::{Arguments, Compiled, Function};
 pub use engine::{Allocation, Engine, EngineConfig};
 pub use error::Error;
 pub use link::{Links, Ready};
 pub use scan::{MANIFEST_SECTION, MAX_COMPONENT_BYTES};
+pub use uses::Uses;

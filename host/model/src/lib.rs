@@ -8,12 +8,14 @@ mod outcome;
 mod usage;
 
 pub use longshore_reference::{
-    Access, CapabilityKind, HttpScope, LIMITS, LimitName, Limits, Scope, ScopeError, Signer,
+    Access, CapabilityKind, ExecScope, HostPattern, HttpScope, LIMITS, LimitName, Limits, NetScope,
+    Scope, ScopeError, Signer,
 };
 
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,
-    EffectStarted, Event, GrantRecord, Json, Logged, Output, RunEnded, RunStarted, Stream,
+    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, RunEnded, RunStarted,
+    Stream,
 };
 pub use id::{CallId, RunId, RunIdError, Timestamp};
 pub use outcome::{Fault, FaultKind, Outcome};

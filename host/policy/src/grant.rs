@@ -3,11 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use longshore_model::{Access, GrantRecord, HttpScope, LimitName, Limits, Scope};
-use longshore_reference::Digest;
+use longshore_model::{
+    Access, CallId, CapabilityKind, Denied, GrantRecord, HostPattern, LimitName, Limits, Scope,
+};
+use longshore_reference::{Digest, Manifest};
 use serde_json::Value;
+
+use crate::{Hint, Needs, Role, hint};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -15,33 +20,109 @@ use serde_json::Value;
 #[derive(Clone, PartialEq)]
 pub struct Grant {
     pub(crate) component: Digest,
-    pub(crate) clock: Option<String>,
-    pub(crate) random: Option<String>,
-    /// By name, with the rule.
-    pub(crate) env: BTreeMap<String, String>,
-    pub(crate) dirs: Vec<DirGrant>,
-    pub(crate) http: Vec<HttpGrant>,
+    /// In the order of the requests.
+    pub(crate) scopes: Vec<Granted>,
     pub(crate) settings: BTreeMap<String, Value>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) limits: Limits,
     pub(crate) lowered: Vec<Lowered>,
+    /// Names that may lead to private addresses, with the rules that say so.
+    pub(crate) private: Vec<(HostPattern, String)>,
+    pub(crate) asker: Asker,
+}
+
+/// Who asks: what the hints of a denial are made of.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Asker {
+    role: Role,
+    pattern: String,
+    /// What its manifest asks for; none without a manifest, which is asking for all that is allowed.
+    requests: Option<Vec<Scope>>,
+}
+
+impl Asker {
+    pub(crate) fn of(needs: &Needs) -> Self {
+        let requests = |m: &Manifest| m.requests.iter().map(|r| r.scope.clone()).collect();
+        Self {
+            role: needs.role.clone(),
+            pattern: needs.pattern(),
+            requests: needs.manifest.as_ref().map(requests),
+        }
+    }
+}
+
+/// One scope that is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    pub(crate) scope: Scope,
+    pub(crate) parameter: Parameter,
+    pub(crate) named: bool,
+    pub(crate) asked: bool,
+    pub(crate) rule: String,
+}
+
+/// What only the operator says of a scope: what stands behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Parameter {
+    /// Nothing: the scope says it all.
+    #[default]
+    None,
+    /// The host's folder behind a directory.
+    Folder(PathBuf),
+}
+
+impl Parameter {
+    /// What it means, for the digest of a policy.
+    pub(crate) fn meaning(&self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Folder(folder) => Value::from(folder.to_string_lossy()),
+        }
+    }
+}
+
+impl Granted {
+    /// The scope.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What stands behind it.
+    #[must_use]
+    pub const fn parameter(&self) -> &Parameter {
+        &self.parameter
+    }
+
+    /// The rule that allows it: a flag, or a file and line.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Whether the component asked for it. What it did not ask for is granted only in [`Mode::Count`](crate::Mode::Count).
+    #[must_use]
+    pub const fn asked(&self) -> bool {
+        self.asked
+    }
+
+    /// Whether the operator named this very host, without a wildcard: only then may it lead to a
+    /// private address.
+    #[must_use]
+    pub const fn may_be_private(&self) -> bool {
+        self.named
+    }
 }
 
 /// A granted directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirGrant {
-    pub(crate) guest: String,
-    pub(crate) host: PathBuf,
-    pub(crate) access: Access,
-    pub(crate) rule: String,
-}
-
-/// Granted HTTP requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpGrant {
-    pub(crate) scope: HttpScope,
-    pub(crate) exact: bool,
-    pub(crate) rule: String,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirGrant<'g> {
+    /// The guest's path.
+    pub guest: &'g str,
+    /// The host's folder, as the operator named it.
+    pub host: &'g Path,
+    /// What may be done in it.
+    pub access: Access,
 }
 
 /// A limit that the manifest wants higher than the operator's ceiling.
@@ -55,41 +136,6 @@ pub struct Lowered {
     pub granted: u64,
 }
 
-impl DirGrant {
-    /// The guest's path.
-    #[must_use]
-    pub fn guest(&self) -> &str {
-        &self.guest
-    }
-
-    /// The host's folder, as the operator named it.
-    #[must_use]
-    pub fn host(&self) -> &Path {
-        &self.host
-    }
-
-    /// Reading, or reading and writing.
-    #[must_use]
-    pub const fn access(&self) -> Access {
-        self.access
-    }
-}
-
-impl HttpGrant {
-    /// The scope.
-    #[must_use]
-    pub const fn scope(&self) -> &HttpScope {
-        &self.scope
-    }
-
-    /// Whether the operator named this very host, without a wildcard: only then may it lead to a
-    /// private address.
-    #[must_use]
-    pub const fn may_be_private(&self) -> bool {
-        self.exact
-    }
-}
-
 impl Grant {
     /// The component that it was decided for.
     #[must_use]
@@ -97,41 +143,137 @@ impl Grant {
         self.component
     }
 
+    /// All scopes, in the order of the requests.
+    #[must_use]
+    pub fn scopes(&self) -> &[Granted] {
+        &self.scopes
+    }
+
+    /// The scopes of one kind.
+    pub fn of(&self, kind: CapabilityKind) -> impl Iterator<Item = &Granted> {
+        self.scopes.iter().filter(move |granted| granted.scope.kind() == kind)
+    }
+
+    /// Whether there is a scope of this kind.
+    #[must_use]
+    pub fn has(&self, kind: CapabilityKind) -> bool {
+        self.of(kind).next().is_some()
+    }
+
+    /// The first scope that `covers` takes, one that may lead to a private address before others.
+    pub fn covering(&self, covers: impl Fn(&Scope) -> bool) -> Option<&Granted> {
+        let covering = || self.scopes.iter().filter(|granted| covers(&granted.scope));
+        covering().find(|granted| granted.named).or_else(|| covering().next())
+    }
+
+    /// Whether the name `host` (lower-case) may lead to private addresses because the operator says so.
+    #[must_use]
+    pub fn may_lead_to_private(&self, host: &str) -> bool {
+        self.private.iter().any(|(pattern, _)| pattern.covers(host))
+    }
+
+    /// Whether the use of `scope` passes only because it is counted: no granted scope that was asked for covers it.
+    #[must_use]
+    pub fn is_forgotten(&self, scope: &Scope) -> bool {
+        let counts = self.scopes.iter().any(|granted| !granted.asked);
+        counts && !self.scopes.iter().any(|own| own.asked && scope.is_within(&own.scope))
+    }
+
+    /// The event of a use of `scope`, by `call`, that no granted scope covers: with the rules that came nearest, and the very
+    /// change that would allow it: the operator's, or the author's where the manifest does not ask for it.
+    #[must_use]
+    pub fn denial(&self, call: CallId, scope: &Scope) -> Denied {
+        let Asker { role, pattern, requests } = &self.asker;
+        let asks = requests.as_ref().is_none_or(|own| own.iter().any(|r| scope.is_within(r)));
+        let hint = match asks {
+            true => hint::operator(scope, role, pattern),
+            false => Hint::Author { manifest: hint::manifest_entry(scope) },
+        };
+        let near: Vec<_> = self.of(scope.kind()).take(3).collect();
+        let rule = match near.as_slice() {
+            _ if !asks => "its manifest does not ask for it".to_owned(),
+            [] => "no granted scope has it".to_owned(),
+            near => {
+                let words = near.iter().map(|g| format!("`{}` grants only `{}`", g.rule, g.scope));
+                words.collect::<Vec<_>>().join(", ")
+            }
+        };
+        self.denied(call, scope, rule, &hint)
+    }
+
+    /// The event of a use of `scope`, by `call`, whose name `host` led to the private `address`.
+    #[must_use]
+    pub fn denial_of_address(
+        &self,
+        call: CallId,
+        scope: &Scope,
+        host: &str,
+        address: IpAddr,
+    ) -> Denied {
+        let rule = format!("`{host}` leads to `{address}`, which is not on the public internet");
+        let hint = match host.parse::<HostPattern>() {
+            Ok(name) if !is_address(host) => {
+                hint::private(name.as_str(), &self.asker.role, &self.asker.pattern)
+            }
+            _ => hint::operator(scope, &self.asker.role, &self.asker.pattern),
+        };
+        self.denied(call, scope, rule, &hint)
+    }
+
+    fn denied(&self, call: CallId, scope: &Scope, rule: String, hint: &Hint) -> Denied {
+        Denied {
+            call: Some(call),
+            capability: scope.kind(),
+            asked: scope.to_string(),
+            rule,
+            hint: hint.to_string(),
+        }
+    }
+
     /// Whether clocks tell the time.
     #[must_use]
-    pub const fn clock(&self) -> bool {
-        self.clock.is_some()
+    pub fn clock(&self) -> bool {
+        self.has(CapabilityKind::Clock)
     }
 
     /// Whether there is entropy.
     #[must_use]
-    pub const fn random(&self) -> bool {
-        self.random.is_some()
+    pub fn random(&self) -> bool {
+        self.has(CapabilityKind::Random)
     }
 
     /// The names of the environment variables that are passed on.
     pub fn env(&self) -> impl Iterator<Item = &str> {
-        self.env.keys().map(String::as_str)
+        self.scopes.iter().filter_map(|granted| match &granted.scope {
+            Scope::Env(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The directories, one for each guest path.
-    #[must_use]
-    pub fn dirs(&self) -> &[DirGrant] {
-        &self.dirs
+    pub fn dirs(&self) -> impl Iterator<Item = DirGrant<'_>> {
+        self.scopes.iter().filter_map(|granted| match (&granted.scope, &granted.parameter) {
+            (Scope::Dir { path, access }, Parameter::Folder(host)) => {
+                Some(DirGrant { guest: path, host, access: *access })
+            }
+            _ => None,
+        })
     }
 
-    /// The HTTP scopes.
+    /// The scope that a request of `method` to `scheme://host:port` for `path` (as it is sent, without
+    /// the query) falls under, one that may lead to a private address first. `host` is lower-case,
+    /// IPv6 in brackets.
     #[must_use]
-    pub fn http(&self) -> &[HttpGrant] {
-        &self.http
-    }
-
-    /// The scope that a request to `scheme://host:port` falls under, one that may lead to a private
-    /// address first. `host` is lower-case, IPv6 in brackets.
-    #[must_use]
-    pub fn allows_http(&self, scheme: &str, host: &str, port: u16) -> Option<&HttpGrant> {
-        let covering = self.http.iter().filter(|grant| grant.scope.covers(scheme, host, port));
-        covering.max_by_key(|grant| grant.exact)
+    pub fn allows_http(
+        &self,
+        method: &str,
+        (scheme, host, port): (&str, &str, u16),
+        path: &str,
+    ) -> Option<&Granted> {
+        self.covering(|scope| match scope {
+            Scope::Http(own) => own.covers(scheme, host, port) && own.covers_request(method, path),
+            _ => false,
+        })
     }
 
     /// The settings in force, secret ones included.
@@ -158,31 +300,21 @@ impl Grant {
         &self.lowered
     }
 
-    /// Whether nothing reaches outside: no clock, entropy, variable, directory or host.
+    /// Whether nothing reaches outside: no scope of any kind.
     #[must_use]
-    pub fn is_pure(&self) -> bool {
-        !self.clock()
-            && !self.random()
-            && self.env.is_empty()
-            && self.dirs.is_empty()
-            && self.http.is_empty()
+    pub const fn is_pure(&self) -> bool {
+        self.scopes.is_empty()
     }
 
     /// The grant as a journal holds it: each scope with the rule that allowed it, secret settings
     /// as `"(secret)"`.
     #[must_use]
     pub fn record(&self) -> GrantRecord {
-        let mut scopes = Vec::new();
-        scopes.extend(self.clock.iter().map(|rule| (Scope::Clock, rule.clone())));
-        scopes.extend(self.random.iter().map(|rule| (Scope::Random, rule.clone())));
-        let env = self.env.iter().map(|(name, rule)| (Scope::Env(name.clone()), rule.clone()));
-        scopes.extend(env);
-        scopes.extend(self.dirs.iter().map(|dir| {
-            (Scope::Dir { path: dir.guest.clone(), access: dir.access }, dir.rule.clone())
-        }));
-        let http = self.http.iter().map(|h| (Scope::Http(h.scope.clone()), h.rule.clone()));
-        scopes.extend(http);
-        GrantRecord { scopes, settings: self.shown_settings(), limits: self.limits.clone() }
+        let scopes = self.scopes.iter().map(|g| (g.scope.clone(), g.rule.clone())).collect();
+        let private =
+            self.private.iter().map(|(host, by)| (host.to_string(), by.clone())).collect();
+        let (settings, limits) = (self.shown_settings(), self.limits.clone());
+        GrantRecord { scopes, private, settings, limits }
     }
 
     fn shown_settings(&self) -> BTreeMap<String, Value> {
@@ -192,6 +324,11 @@ impl Grant {
         };
         self.settings.iter().map(shown).collect()
     }
+}
+
+/// Whether a host (IPv6 in brackets) is an address and not a name.
+fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
 }
 
 impl fmt::Debug for Grant {

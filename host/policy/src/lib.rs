@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail
 //! fn forge(grant: longshore_policy::Grant) -> longshore_policy::Grant {
-//!     longshore_policy::Grant { clock: None, ..grant }
+//!     longshore_policy::Grant { lowered: Vec::new(), ..grant }
 //! }
 //! ```
 //!
@@ -30,17 +30,25 @@
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod approval;
 mod decide;
 mod error;
 mod grant;
+mod hint;
+mod mode;
 mod needs;
+mod observe;
 mod policy;
 mod refusal;
 mod rule;
 
+pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
 pub use error::Error;
-pub use grant::{DirGrant, Grant, HttpGrant, Lowered};
-pub use needs::{Needs, Role};
+pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
+pub use hint::manifest_entry;
+pub use mode::Mode;
+pub use needs::{Needs, Role, component_pattern};
+pub use observe::{Change, Observed, What};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use longshore_model::{LIMITS, LimitName, Limits, Scope};
+use longshore_model::{CapabilityKind, LIMITS, LimitName, Limits, Scope};
 use longshore_reference::authored::{Item, Table, read};
 use longshore_reference::{
     Digest, Hasher, canonical, check_env_name, check_guest_path, read_access, read_limits,
 };
 use serde_json::{Value, json};
 
-use crate::Error;
-use crate::rule::{Rule, Target, beside, check_host};
+use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
+use crate::{Approvals, Error, Mode, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -24,7 +24,10 @@ pub const CEILING_FACTOR: u64 = 4;
 pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<SettingRule>,
+    pub(crate) private: Vec<Private>,
+    mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
+    pub(crate) approvals: Approvals,
 }
 
 /// The value of one setting for some components.
@@ -50,7 +53,10 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("rules", &self.rules)
             .field("settings", &settings)
+            .field("private", &self.private)
+            .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
+            .field("approvals", &self.approvals)
             .finish()
     }
 }
@@ -68,13 +74,17 @@ impl Policy {
 
     /// Adds the rule of an `--allow` flag: `clock`, `random`, `env=NAME`, `dir=/guest=./host:rw`,
     /// `http=SCOPE`, or one of them after `PATTERN::` for the components of that repository or
-    /// interface. It is stronger than what was there before.
+    /// interface. It is stronger than what was there before. `private=HOST` is no capability: it lets
+    /// a name that is allowed lead to private addresses.
     ///
     /// # Errors
     ///
     /// [`Error::Flag`], with the syntax as its hint.
     pub fn allow_flag(&mut self, flag: &str) -> Result<(), Error> {
-        self.rules.push(Rule::from_flag(flag)?);
+        match Private::from_flag(flag) {
+            Some(private) => self.private.push(private?),
+            None => self.rules.push(Rule::from_flag(flag)?),
+        }
         Ok(())
     }
 
@@ -102,6 +112,17 @@ impl Policy {
         Ok(())
     }
 
+    /// Sets how strictly components are held to their manifests.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = Some(mode);
+    }
+
+    /// How strictly components are held to their manifests.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or_default()
+    }
+
     /// Caps the limit `name` at `value`; a lower ceiling that is there stays.
     pub fn ceiling(&mut self, name: LimitName, value: u64) {
         let ceiling = self.ceilings.entry(name).or_insert(value);
@@ -113,8 +134,13 @@ impl Policy {
     pub fn merge(&mut self, other: Self) {
         self.rules.extend(other.rules);
         self.settings.extend(other.settings);
+        self.private.extend(other.private);
+        self.mode = other.mode.or(self.mode);
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
+        }
+        for approval in other.approvals.all() {
+            self.approvals.accept(approval.clone());
         }
     }
 
@@ -137,13 +163,24 @@ impl Policy {
         let rules: Vec<_> = self
             .rules
             .iter()
-            .map(|r| {
-                json!([r.target.to_string(), r.scope, r.host.as_ref().map(|h| h.to_string_lossy())])
-            })
+            .map(|r| json!([r.target.to_string(), r.scope, r.parameter.meaning()]))
             .collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
-        let meaning = json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        let private: Vec<_> =
+            self.private.iter().map(|p| json!([p.target.to_string(), p.host])).collect();
+        let mut meaning =
+            json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        // Left out where they are not used, so that policies keep their digests.
+        if !private.is_empty() {
+            meaning["private"] = json!(private);
+        }
+        if self.mode() != Mode::Enforce {
+            meaning["mode"] = json!(self.mode());
+        }
+        if !self.approvals.all().is_empty() {
+            meaning["approvals"] = json!(self.approvals.all());
+        }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
         hasher.update(
@@ -154,15 +191,18 @@ impl Policy {
 }
 
 fn policy(root: &Table<'_>, file: &str) -> Policy {
-    root.only(&["version", "allow", "settings", "ceilings"]);
+    root.only(&["version", "mode", "allow", "settings", "ceilings"]);
     if let Some(item) = root.need("version")
         && item.positive().is_some_and(|version| version != 1)
     {
         item.fail("this version of Longshore reads policies of version 1");
     }
-    let mut policy = Policy::default();
+    let mode = root.get("mode").and_then(|item| item.parsed());
+    let mut policy = Policy { mode, ..Policy::default() };
     for table in root.tables("allow") {
-        policy.rules.extend(allow(&table, file));
+        let (rules, private) = allow(&table, file);
+        policy.rules.extend(rules);
+        policy.private.extend(private);
     }
     for (pattern, item) in root.table("settings").map(|t| t.entries()).unwrap_or_default() {
         policy.settings.extend(settings(pattern, &item));
@@ -193,51 +233,74 @@ fn settings(pattern: &str, item: &Item<'_>) -> Vec<SettingRule> {
     values.into_iter().filter_map(rule).collect()
 }
 
-fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
-    table.only(&["component", "clock", "random", "env", "dir", "http"]);
+fn allow(table: &Table<'_>, file: &str) -> (Vec<Rule>, Vec<Private>) {
+    let kinds = CapabilityKind::ALL.map(CapabilityKind::as_str);
+    let known: Vec<_> = ["component", "private"].into_iter().chain(kinds).collect();
+    table.only(&known);
     let target = match table.get("component") {
         Some(item) => match item.string().and_then(|text| item.check(Target::parse(text))) {
             Some(target) => target,
             // The mistake is reported; the policy as a whole is refused.
-            None => return Vec::new(),
+            None => return Default::default(),
         },
         None => Target::Any,
     };
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let rule = |line: usize, scope: Scope, host| Rule {
+    let rule = |line: usize, scope: Scope, parameter| Rule {
         target: target.clone(),
         scope,
-        host,
+        parameter,
         origin: format!("{name}:{line}"),
     };
     let mut rules = Vec::new();
-    for (key, scope) in [("clock", Scope::Clock), ("random", Scope::Random)] {
-        if let Some(item) = table.get(key)
-            && item.boolean() == Some(true)
-        {
-            rules.push(rule(item.line(), scope, None));
+    for kind in CapabilityKind::ALL {
+        let key = kind.as_str();
+        match kind {
+            CapabilityKind::Clock | CapabilityKind::Random => {
+                if let Some(item) = table.get(key)
+                    && item.boolean() == Some(true)
+                    && let Ok(scope) = Scope::of(kind, None)
+                {
+                    rules.push(rule(item.line(), scope, Parameter::None));
+                }
+            }
+            CapabilityKind::Dir => {
+                for table in table.tables(key) {
+                    if let Some((scope, host)) = dir(&table) {
+                        let folder = Parameter::Folder(beside(file, &host));
+                        rules.push(rule(table.line(), scope, folder));
+                    }
+                }
+            }
+            _ => {
+                for item in table.strings(key) {
+                    let Some(text) = item.string() else { continue };
+                    if kind == CapabilityKind::Env && item.check(check_env_name(text)).is_none() {
+                        continue;
+                    }
+                    let scope = Scope::of(kind, Some(text)).map_err(|why| why.to_string());
+                    if let Some(scope) = item.check(scope) {
+                        rules.push(rule(item.line(), scope, Parameter::None));
+                    }
+                }
+            }
         }
     }
-    for item in table.strings("env") {
-        if let Some(variable) = item.string().filter(|n| item.check(check_env_name(n)).is_some()) {
-            rules.push(rule(item.line(), Scope::Env(variable.to_owned()), None));
-        }
-    }
-    for item in table.strings("http") {
-        if let Some(scope) = item.parsed() {
-            rules.push(rule(item.line(), Scope::Http(scope), None));
-        }
-    }
-    for table in table.tables("dir") {
-        if let Some((scope, host)) = dir(&table) {
-            rules.push(rule(table.line(), scope, Some(beside(file, &host))));
-        }
-    }
+    let private = private(table, &target, name);
     // Not where a misspelt key is why: that mistake is told.
-    if rules.is_empty() && table.is_sound() {
+    if rules.is_empty() && private.is_empty() && table.is_sound() {
         table.fail("this `[[allow]]` allows nothing");
     }
-    rules
+    (rules, private)
+}
+
+fn private(table: &Table<'_>, target: &Target, file: &str) -> Vec<Private> {
+    let read = |item: Item<'_>| {
+        let host = item.check(private_host(item.string()?))?;
+        let origin = format!("{file}:{}", item.line());
+        Some(Private { target: target.clone(), host, origin })
+    };
+    table.strings("private").into_iter().filter_map(read).collect()
 }
 
 fn dir(table: &Table<'_>) -> Option<(Scope, String)> {

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use longshore_test_support::postgres::{self, PASSWORD, Postgres};
 
-use crate::artifacts::guest;
-use crate::components::answer;
+use crate::artifacts::{answer, guest};
 use crate::desk::{Desk, Said};
 
 /// A host on the database at `address`.
