@@ -59,7 +59,7 @@ impl Host {
             egress: Egress::new(Arc::clone(scene)),
             variables: None,
         };
-        let plain = scene.grant.dirs().is_empty()
+        let plain = scene.grant.dirs().next().is_none()
             && ready.env().is_empty()
             && stdio.arguments.is_empty()
             && stdio.stdin.is_empty();

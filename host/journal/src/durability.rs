@@ -38,7 +38,7 @@ pub fn writes_unannounced(grant: &GrantRecord) -> bool {
     grant
         .scopes
         .iter()
-        .any(|(scope, _)| matches!(scope, Scope::Dir { access: Access::ReadWrite, .. }))
+        .any(|(scope, _)| matches!(scope, Scope::Dir { access, .. } if *access > Access::ReadOnly))
 }
 
 /// How safe `event` must be before the run goes on.

@@ -8,7 +8,8 @@ mod outcome;
 mod usage;
 
 pub use longshore_reference::{
-    Access, CapabilityKind, HttpScope, LIMITS, LimitName, Limits, Scope, ScopeError, Signer,
+    Access, CapabilityKind, ExecScope, HostPattern, HttpScope, LIMITS, LimitName, Limits, NetScope,
+    Scope, ScopeError, Signer,
 };
 
 pub use event::{

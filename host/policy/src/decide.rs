@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_model::{Access, CapabilityKind, HttpScope, LIMITS, Limits, Scope};
+use longshore_model::{CapabilityKind, LIMITS, Limits, Scope};
 use longshore_reference::{Request, SettingsError, SettingsSchema};
 use serde_json::Value;
 
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::{Rule, Target};
-use crate::{Denial, DirGrant, Grant, Hint, HttpGrant, Lowered, Needs, Policy, Refusal, Role};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -22,18 +22,14 @@ impl Policy {
     /// # Errors
     ///
     /// A [`Refusal`] with every request that is not optional and gets nothing, every import of
-    /// `wasi:clocks`, `wasi:random` (but `insecure-seed`) and `wasi:http` that neither a grant nor
-    /// an optional request explains, and the first setting that does not fit.
+    /// a guarded interface (clocks, randomness but `insecure-seed`, HTTP, keyvalue, blobstore,
+    /// secrets, processes) that neither a grant nor an optional request explains, and the first setting that does not fit.
     pub fn decide(&self, needs: &Needs) -> Result<Grant, Refusal> {
         let case = Case::new(self, needs);
         let (limits, lowered) = self.limits(needs);
         let mut grant = Grant {
             component: needs.component,
-            clock: None,
-            random: None,
-            env: BTreeMap::new(),
-            dirs: Vec::new(),
-            http: Vec::new(),
+            scopes: Vec::new(),
             settings: BTreeMap::new(),
             secrets: BTreeSet::new(),
             limits,
@@ -134,48 +130,40 @@ impl<'c> Case<'c> {
         usable.map(request).collect()
     }
 
-    /// Adds to `grant` what the rules allow of `scope`; whether that is anything.
-    fn meet(&self, scope: &Scope, grant: &mut Grant) -> bool {
-        let same = || self.rules.iter().rev().find(|rule| rule.scope == *scope);
-        match scope {
-            Scope::Clock => same().map(|r| grant.clock = Some(r.origin.clone())).is_some(),
-            Scope::Random => same().map(|r| grant.random = Some(r.origin.clone())).is_some(),
-            Scope::Env(name) => {
-                let rule = same();
-                rule.map(|r| grant.env.insert(name.clone(), r.origin.clone())).is_some()
-            }
-            Scope::Dir { path, access } => self.meet_dir(path, *access, grant),
-            Scope::Http(scope) => self.meet_http(scope, grant),
+    /// Adds to `grant` what the rules allow of `wanted`; whether that is anything.
+    fn meet(&self, wanted: &Scope, grant: &mut Grant) -> bool {
+        if wanted.may_be_narrowed() {
+            return self.meet_in_parts(wanted, grant);
         }
-    }
-
-    fn meet_dir(&self, guest: &str, wanted: Access, grant: &mut Grant) -> bool {
-        let serves = |rule: &&Rule| {
-            let folder = rule.host.clone()?;
-            match &rule.scope {
-                Scope::Dir { path, access } if path == guest && *access >= wanted => {
-                    Some((folder, rule.origin.clone()))
-                }
-                _ => None,
-            }
+        let Some(rule) = self.rules.iter().rev().find(|rule| wanted.is_within(&rule.scope)) else {
+            return false;
         };
-        let Some((host, rule)) = self.rules.iter().rev().find_map(serves) else { return false };
-        grant.dirs.retain(|dir| dir.guest != guest);
-        grant.dirs.push(DirGrant { guest: guest.to_owned(), host, access: wanted, rule });
+        // Two rules for one guest path: the stronger one's folder takes the place.
+        if let Scope::Dir { path, .. } = wanted {
+            grant
+                .scopes
+                .retain(|g| !matches!(&g.scope, Scope::Dir { path: own, .. } if own == path));
+        }
+        grant.scopes.push(Granted {
+            scope: wanted.clone(),
+            parameter: rule.parameter.clone(),
+            named: false,
+            rule: rule.origin.clone(),
+        });
         true
     }
 
-    fn meet_http(&self, wanted: &HttpScope, grant: &mut Grant) -> bool {
+    fn meet_in_parts(&self, wanted: &Scope, grant: &mut Grant) -> bool {
         let mut any = false;
         for rule in &self.rules {
-            let Scope::Http(allowed) = &rule.scope else { continue };
-            let Some(scope) = wanted.intersect(allowed) else { continue };
+            let Some(scope) = wanted.intersect(&rule.scope) else { continue };
             any = true;
-            let new = HttpGrant { scope, exact: allowed.is_exact(), rule: rule.origin.clone() };
-            match grant.http.iter_mut().find(|old| old.scope == new.scope) {
-                Some(old) if new.exact && !old.exact => *old = new,
+            let (named, parameter) = (rule.scope.names_one_host(), rule.parameter.clone());
+            let new = Granted { scope, parameter, named, rule: rule.origin.clone() };
+            match grant.scopes.iter_mut().find(|old| old.scope == new.scope) {
+                Some(old) if new.named && !old.named => *old = new,
                 Some(_) => {}
-                None => grant.http.push(new),
+                None => grant.scopes.push(new),
             }
         }
         any
@@ -187,13 +175,11 @@ impl<'c> Case<'c> {
         let mut seen = BTreeSet::new();
         for import in &self.needs.imports {
             let Some(kind) = guarded(import) else { continue };
-            let granted = match kind {
-                CapabilityKind::Clock => grant.clock(),
-                CapabilityKind::Random => grant.random(),
-                CapabilityKind::Http => !grant.http.is_empty(),
-                CapabilityKind::Env | CapabilityKind::Dir => true,
+            let serves = |own: CapabilityKind| {
+                own == kind || (own, kind) == (CapabilityKind::Reveal, CapabilityKind::Secret)
             };
-            let asked = requests.iter().any(|request| request.scope.kind() == kind);
+            let granted = grant.scopes.iter().any(|granted| serves(granted.scope.kind()));
+            let asked = requests.iter().any(|request| serves(request.scope.kind()));
             if granted || asked || !seen.insert(kind) {
                 continue;
             }
@@ -247,13 +233,11 @@ impl<'c> Case<'c> {
     }
 
     fn operator(&self, scope: &Scope) -> Hint {
+        let kind = scope.kind();
+        let text = scope.to_string();
+        let value = text.split_once('=').map_or("", |(_, value)| value);
         let (argument, line) = match scope {
-            Scope::Clock => ("clock".to_owned(), "clock = true".to_owned()),
-            Scope::Random => ("random".to_owned(), "random = true".to_owned()),
-            Scope::Env(name) => (format!("env={name}"), format!("env = [{}]", quoted(name))),
-            Scope::Http(scope) => {
-                (format!("http={scope}"), format!("http = [{}]", quoted(&scope.to_string())))
-            }
+            Scope::Clock | Scope::Random => (text.clone(), format!("{kind} = true")),
             Scope::Dir { path, access } => {
                 let (host, access) = (format!(".{path}"), access.as_str());
                 let table = format!(
@@ -263,6 +247,7 @@ impl<'c> Case<'c> {
                 );
                 (format!("dir={path}={host}:{access}"), table)
             }
+            _ => (text.clone(), format!("{kind} = [{}]", quoted(value))),
         };
         let flag = match &self.needs.role {
             Role::Root => argument,
@@ -278,21 +263,27 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// The scope to suggest where none was asked for.
+/// The scope to suggest where none was asked for; its upper-case words stand for what the operator
+/// puts there.
 fn stand_in(kind: CapabilityKind) -> Scope {
-    match kind {
-        CapabilityKind::Random => Scope::Random,
-        CapabilityKind::Http => "https://HOST".parse().map_or(Scope::Clock, Scope::Http),
-        CapabilityKind::Clock | CapabilityKind::Env | CapabilityKind::Dir => Scope::Clock,
-    }
+    let value = match kind {
+        CapabilityKind::Http => Some("https://HOST"),
+        CapabilityKind::Keyvalue | CapabilityKind::Blobstore => Some("default:rw"),
+        CapabilityKind::Secret => Some("name"),
+        CapabilityKind::Exec => Some("PROGRAM"),
+        _ => None,
+    };
+    Scope::of(kind, value).unwrap_or(Scope::Clock)
 }
 
 fn author(kind: CapabilityKind) -> Hint {
-    let manifest = match kind {
-        CapabilityKind::Http => {
-            "[[capabilities.http]]\nscope = \"https://HOST\"\nreason = \"…\"".to_owned()
-        }
-        other => format!("[capabilities.{other}]\nreason = \"…\""),
+    let keys = match kind {
+        CapabilityKind::Http => "scope = \"https://HOST\"\n",
+        CapabilityKind::Keyvalue | CapabilityKind::Blobstore => "name = \"default\"\n",
+        CapabilityKind::Secret => "name = \"NAME\"\n",
+        CapabilityKind::Exec => "program = \"PROGRAM\"\n",
+        _ => "",
     };
-    Hint::Author { manifest }
+    let (open, close) = if keys.is_empty() { ("[", "]") } else { ("[[", "]]") };
+    Hint::Author { manifest: format!("{open}capabilities.{kind}{close}\n{keys}reason = \"…\"") }
 }

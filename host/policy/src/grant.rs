@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use longshore_model::{Access, GrantRecord, HttpScope, LimitName, Limits, Scope};
+use longshore_model::{Access, CapabilityKind, GrantRecord, LimitName, Limits, Scope};
 use longshore_reference::Digest;
 use serde_json::Value;
 
@@ -15,33 +15,79 @@ use serde_json::Value;
 #[derive(Clone, PartialEq)]
 pub struct Grant {
     pub(crate) component: Digest,
-    pub(crate) clock: Option<String>,
-    pub(crate) random: Option<String>,
-    /// By name, with the rule.
-    pub(crate) env: BTreeMap<String, String>,
-    pub(crate) dirs: Vec<DirGrant>,
-    pub(crate) http: Vec<HttpGrant>,
+    /// In the order of the requests.
+    pub(crate) scopes: Vec<Granted>,
     pub(crate) settings: BTreeMap<String, Value>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) limits: Limits,
     pub(crate) lowered: Vec<Lowered>,
 }
 
-/// A granted directory.
+/// One scope that is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirGrant {
-    pub(crate) guest: String,
-    pub(crate) host: PathBuf,
-    pub(crate) access: Access,
+pub struct Granted {
+    pub(crate) scope: Scope,
+    pub(crate) parameter: Parameter,
+    pub(crate) named: bool,
     pub(crate) rule: String,
 }
 
-/// Granted HTTP requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpGrant {
-    pub(crate) scope: HttpScope,
-    pub(crate) exact: bool,
-    pub(crate) rule: String,
+/// What only the operator says of a scope: what stands behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Parameter {
+    /// Nothing: the scope says it all.
+    #[default]
+    None,
+    /// The host's folder behind a directory.
+    Folder(PathBuf),
+}
+
+impl Parameter {
+    /// What it means, for the digest of a policy.
+    pub(crate) fn meaning(&self) -> Value {
+        match self {
+            Self::None => Value::Null,
+            Self::Folder(folder) => Value::from(folder.to_string_lossy()),
+        }
+    }
+}
+
+impl Granted {
+    /// The scope.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What stands behind it.
+    #[must_use]
+    pub const fn parameter(&self) -> &Parameter {
+        &self.parameter
+    }
+
+    /// The rule that allows it: a flag, or a file and line.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// Whether the operator named this very host, without a wildcard: only then may it lead to a
+    /// private address.
+    #[must_use]
+    pub const fn may_be_private(&self) -> bool {
+        self.named
+    }
+}
+
+/// A granted directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirGrant<'g> {
+    /// The guest's path.
+    pub guest: &'g str,
+    /// The host's folder, as the operator named it.
+    pub host: &'g Path,
+    /// What may be done in it.
+    pub access: Access,
 }
 
 /// A limit that the manifest wants higher than the operator's ceiling.
@@ -55,41 +101,6 @@ pub struct Lowered {
     pub granted: u64,
 }
 
-impl DirGrant {
-    /// The guest's path.
-    #[must_use]
-    pub fn guest(&self) -> &str {
-        &self.guest
-    }
-
-    /// The host's folder, as the operator named it.
-    #[must_use]
-    pub fn host(&self) -> &Path {
-        &self.host
-    }
-
-    /// Reading, or reading and writing.
-    #[must_use]
-    pub const fn access(&self) -> Access {
-        self.access
-    }
-}
-
-impl HttpGrant {
-    /// The scope.
-    #[must_use]
-    pub const fn scope(&self) -> &HttpScope {
-        &self.scope
-    }
-
-    /// Whether the operator named this very host, without a wildcard: only then may it lead to a
-    /// private address.
-    #[must_use]
-    pub const fn may_be_private(&self) -> bool {
-        self.exact
-    }
-}
-
 impl Grant {
     /// The component that it was decided for.
     #[must_use]
@@ -97,41 +108,73 @@ impl Grant {
         self.component
     }
 
+    /// All scopes, in the order of the requests.
+    #[must_use]
+    pub fn scopes(&self) -> &[Granted] {
+        &self.scopes
+    }
+
+    /// The scopes of one kind.
+    pub fn of(&self, kind: CapabilityKind) -> impl Iterator<Item = &Granted> {
+        self.scopes.iter().filter(move |granted| granted.scope.kind() == kind)
+    }
+
+    /// Whether there is a scope of this kind.
+    #[must_use]
+    pub fn has(&self, kind: CapabilityKind) -> bool {
+        self.of(kind).next().is_some()
+    }
+
+    /// The first scope that `covers` takes, one that may lead to a private address before others.
+    pub fn covering(&self, covers: impl Fn(&Scope) -> bool) -> Option<&Granted> {
+        let covering = || self.scopes.iter().filter(|granted| covers(&granted.scope));
+        covering().find(|granted| granted.named).or_else(|| covering().next())
+    }
+
     /// Whether clocks tell the time.
     #[must_use]
-    pub const fn clock(&self) -> bool {
-        self.clock.is_some()
+    pub fn clock(&self) -> bool {
+        self.has(CapabilityKind::Clock)
     }
 
     /// Whether there is entropy.
     #[must_use]
-    pub const fn random(&self) -> bool {
-        self.random.is_some()
+    pub fn random(&self) -> bool {
+        self.has(CapabilityKind::Random)
     }
 
     /// The names of the environment variables that are passed on.
     pub fn env(&self) -> impl Iterator<Item = &str> {
-        self.env.keys().map(String::as_str)
+        self.scopes.iter().filter_map(|granted| match &granted.scope {
+            Scope::Env(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The directories, one for each guest path.
-    #[must_use]
-    pub fn dirs(&self) -> &[DirGrant] {
-        &self.dirs
+    pub fn dirs(&self) -> impl Iterator<Item = DirGrant<'_>> {
+        self.scopes.iter().filter_map(|granted| match (&granted.scope, &granted.parameter) {
+            (Scope::Dir { path, access }, Parameter::Folder(host)) => {
+                Some(DirGrant { guest: path, host, access: *access })
+            }
+            _ => None,
+        })
     }
 
-    /// The HTTP scopes.
+    /// The scope that a request of `method` to `scheme://host:port` for `path` (as it is sent, without
+    /// the query) falls under, one that may lead to a private address first. `host` is lower-case,
+    /// IPv6 in brackets.
     #[must_use]
-    pub fn http(&self) -> &[HttpGrant] {
-        &self.http
-    }
-
-    /// The scope that a request to `scheme://host:port` falls under, one that may lead to a private
-    /// address first. `host` is lower-case, IPv6 in brackets.
-    #[must_use]
-    pub fn allows_http(&self, scheme: &str, host: &str, port: u16) -> Option<&HttpGrant> {
-        let covering = self.http.iter().filter(|grant| grant.scope.covers(scheme, host, port));
-        covering.max_by_key(|grant| grant.exact)
+    pub fn allows_http(
+        &self,
+        method: &str,
+        (scheme, host, port): (&str, &str, u16),
+        path: &str,
+    ) -> Option<&Granted> {
+        self.covering(|scope| match scope {
+            Scope::Http(own) => own.covers(scheme, host, port) && own.covers_request(method, path),
+            _ => false,
+        })
     }
 
     /// The settings in force, secret ones included.
@@ -158,30 +201,17 @@ impl Grant {
         &self.lowered
     }
 
-    /// Whether nothing reaches outside: no clock, entropy, variable, directory or host.
+    /// Whether nothing reaches outside: no scope of any kind.
     #[must_use]
-    pub fn is_pure(&self) -> bool {
-        !self.clock()
-            && !self.random()
-            && self.env.is_empty()
-            && self.dirs.is_empty()
-            && self.http.is_empty()
+    pub const fn is_pure(&self) -> bool {
+        self.scopes.is_empty()
     }
 
     /// The grant as a journal holds it: each scope with the rule that allowed it, secret settings
     /// as `"(secret)"`.
     #[must_use]
     pub fn record(&self) -> GrantRecord {
-        let mut scopes = Vec::new();
-        scopes.extend(self.clock.iter().map(|rule| (Scope::Clock, rule.clone())));
-        scopes.extend(self.random.iter().map(|rule| (Scope::Random, rule.clone())));
-        let env = self.env.iter().map(|(name, rule)| (Scope::Env(name.clone()), rule.clone()));
-        scopes.extend(env);
-        scopes.extend(self.dirs.iter().map(|dir| {
-            (Scope::Dir { path: dir.guest.clone(), access: dir.access }, dir.rule.clone())
-        }));
-        let http = self.http.iter().map(|h| (Scope::Http(h.scope.clone()), h.rule.clone()));
-        scopes.extend(http);
+        let scopes = self.scopes.iter().map(|g| (g.scope.clone(), g.rule.clone())).collect();
         GrantRecord { scopes, settings: self.shown_settings(), limits: self.limits.clone() }
     }
 

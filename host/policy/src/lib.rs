@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail
 //! fn forge(grant: longshore_policy::Grant) -> longshore_policy::Grant {
-//!     longshore_policy::Grant { clock: None, ..grant }
+//!     longshore_policy::Grant { lowered: Vec::new(), ..grant }
 //! }
 //! ```
 //!
@@ -39,7 +39,7 @@ mod refusal;
 mod rule;
 
 pub use error::Error;
-pub use grant::{DirGrant, Grant, HttpGrant, Lowered};
+pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use needs::{Needs, Role};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};

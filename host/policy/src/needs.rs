@@ -50,18 +50,28 @@ impl Needs {
     pub(crate) fn uses(&self, kind: CapabilityKind) -> bool {
         let of = |package: &str| self.imports.iter().any(|import| import.starts_with(package));
         match kind {
-            CapabilityKind::Clock | CapabilityKind::Random | CapabilityKind::Http => {
-                self.import_of(kind).is_some()
-            }
+            CapabilityKind::Clock
+            | CapabilityKind::Random
+            | CapabilityKind::Http
+            | CapabilityKind::Keyvalue
+            | CapabilityKind::Blobstore
+            | CapabilityKind::Secret
+            | CapabilityKind::Exec => self.import_of(kind).is_some(),
+            CapabilityKind::Reveal => self.import_of(CapabilityKind::Secret).is_some(),
             CapabilityKind::Env => of("wasi:cli/environment"),
-            CapabilityKind::Dir => of("wasi:filesystem/"),
+            CapabilityKind::Dir | CapabilityKind::Scratch => of("wasi:filesystem/"),
+            CapabilityKind::Tcp | CapabilityKind::Listen => {
+                of("wasi:sockets/tcp") || of("wasi:sockets/types")
+            }
+            CapabilityKind::Udp => of("wasi:sockets/udp") || of("wasi:sockets/types"),
+            CapabilityKind::Dns => of("wasi:sockets/ip-name-lookup"),
         }
     }
 }
 
 /// The capability without which an interface must not be linked, in every version of it. The rest
-/// of `wasi:*` reaches nothing by itself: no directory is preopened and no variable set without a
-/// grant. `wasi:random/insecure-seed` is for every component, for the hash maps of guests: its
+/// of `wasi:*` reaches nothing by itself: no directory is preopened, no variable set and no socket
+/// opened without a grant. `wasi:random/insecure-seed` is for every component, for the hash maps of guests: its
 /// answer is a fixed seed.
 pub(crate) fn guarded(import: &str) -> Option<CapabilityKind> {
     let path = import.split('@').next().unwrap_or(import);
@@ -70,6 +80,10 @@ pub(crate) fn guarded(import: &str) -> Option<CapabilityKind> {
         "wasi:clocks" => Some(CapabilityKind::Clock),
         "wasi:random" if interface != "insecure-seed" => Some(CapabilityKind::Random),
         "wasi:http" => Some(CapabilityKind::Http),
+        "wasi:keyvalue" => Some(CapabilityKind::Keyvalue),
+        "wasi:blobstore" => Some(CapabilityKind::Blobstore),
+        "longshore:action" if interface == "secrets" => Some(CapabilityKind::Secret),
+        "longshore:action" if interface == "processes" => Some(CapabilityKind::Exec),
         _ => None,
     }
 }

@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use longshore_model::{LIMITS, LimitName, Limits, Scope};
+use longshore_model::{CapabilityKind, LIMITS, LimitName, Limits, Scope};
 use longshore_reference::authored::{Item, Table, read};
 use longshore_reference::{
     Digest, Hasher, canonical, check_env_name, check_guest_path, read_access, read_limits,
 };
 use serde_json::{Value, json};
 
-use crate::Error;
 use crate::rule::{Rule, Target, beside, check_host};
+use crate::{Error, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -137,9 +137,7 @@ impl Policy {
         let rules: Vec<_> = self
             .rules
             .iter()
-            .map(|r| {
-                json!([r.target.to_string(), r.scope, r.host.as_ref().map(|h| h.to_string_lossy())])
-            })
+            .map(|r| json!([r.target.to_string(), r.scope, r.parameter.meaning()]))
             .collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
@@ -194,7 +192,9 @@ fn settings(pattern: &str, item: &Item<'_>) -> Vec<SettingRule> {
 }
 
 fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
-    table.only(&["component", "clock", "random", "env", "dir", "http"]);
+    let kinds = CapabilityKind::ALL.map(CapabilityKind::as_str);
+    let known: Vec<_> = ["component"].into_iter().chain(kinds).collect();
+    table.only(&known);
     let target = match table.get("component") {
         Some(item) => match item.string().and_then(|text| item.check(Target::parse(text))) {
             Some(target) => target,
@@ -204,33 +204,44 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
         None => Target::Any,
     };
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let rule = |line: usize, scope: Scope, host| Rule {
+    let rule = |line: usize, scope: Scope, parameter| Rule {
         target: target.clone(),
         scope,
-        host,
+        parameter,
         origin: format!("{name}:{line}"),
     };
     let mut rules = Vec::new();
-    for (key, scope) in [("clock", Scope::Clock), ("random", Scope::Random)] {
-        if let Some(item) = table.get(key)
-            && item.boolean() == Some(true)
-        {
-            rules.push(rule(item.line(), scope, None));
-        }
-    }
-    for item in table.strings("env") {
-        if let Some(variable) = item.string().filter(|n| item.check(check_env_name(n)).is_some()) {
-            rules.push(rule(item.line(), Scope::Env(variable.to_owned()), None));
-        }
-    }
-    for item in table.strings("http") {
-        if let Some(scope) = item.parsed() {
-            rules.push(rule(item.line(), Scope::Http(scope), None));
-        }
-    }
-    for table in table.tables("dir") {
-        if let Some((scope, host)) = dir(&table) {
-            rules.push(rule(table.line(), scope, Some(beside(file, &host))));
+    for kind in CapabilityKind::ALL {
+        let key = kind.as_str();
+        match kind {
+            CapabilityKind::Clock | CapabilityKind::Random => {
+                if let Some(item) = table.get(key)
+                    && item.boolean() == Some(true)
+                    && let Ok(scope) = Scope::of(kind, None)
+                {
+                    rules.push(rule(item.line(), scope, Parameter::None));
+                }
+            }
+            CapabilityKind::Dir => {
+                for table in table.tables(key) {
+                    if let Some((scope, host)) = dir(&table) {
+                        let folder = Parameter::Folder(beside(file, &host));
+                        rules.push(rule(table.line(), scope, folder));
+                    }
+                }
+            }
+            _ => {
+                for item in table.strings(key) {
+                    let Some(text) = item.string() else { continue };
+                    if kind == CapabilityKind::Env && item.check(check_env_name(text)).is_none() {
+                        continue;
+                    }
+                    let scope = Scope::of(kind, Some(text)).map_err(|why| why.to_string());
+                    if let Some(scope) = item.check(scope) {
+                        rules.push(rule(item.line(), scope, Parameter::None));
+                    }
+                }
+            }
         }
     }
     // Not where a misspelt key is why: that mistake is told.

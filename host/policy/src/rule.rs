@@ -7,7 +7,7 @@ use longshore_model::{Access, CapabilityKind, Scope};
 use longshore_reference::authored::closest;
 use longshore_reference::{Repository, Source, check_env_name, check_guest_path, check_interface};
 
-use crate::{Error, Needs, Role};
+use crate::{Error, Needs, Parameter, Role};
 
 /// Which components a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,21 +107,15 @@ impl fmt::Display for Target {
 pub(crate) struct Rule {
     pub(crate) target: Target,
     pub(crate) scope: Scope,
-    /// The host's folder behind a [`Scope::Dir`].
-    pub(crate) host: Option<PathBuf>,
+    /// What stands behind the scope.
+    pub(crate) parameter: Parameter,
     /// The flag, or the file's name and the line.
     pub(crate) origin: String,
 }
 
-const SYNTAX: &str = "write `clock`, `random`, `env=NAME`, `dir=/guest=./host/path:rw` or \
-                      `http=https://host[:port]`, each also as `PATTERN::…` for one component";
-const KINDS: [CapabilityKind; 5] = [
-    CapabilityKind::Clock,
-    CapabilityKind::Random,
-    CapabilityKind::Env,
-    CapabilityKind::Dir,
-    CapabilityKind::Http,
-];
+const SYNTAX: &str = "write `clock`, `random`, `env=NAME`, `dir=/guest=./host/path:rw`, \
+                      `http=https://host[:port]` or another capability of docs/grants.md, each also \
+                      as `PATTERN::…` for one component";
 
 impl Rule {
     /// Reads the text of an `--allow` flag.
@@ -137,17 +131,17 @@ impl Rule {
             Some((word, value)) => (word, Some(value)),
             None => (body, None),
         };
-        let Some(kind) = KINDS.into_iter().find(|kind| kind.as_str() == word) else {
+        let Some(kind) = CapabilityKind::parse(word) else {
             let word = word.rsplit("::").next().unwrap_or(word);
-            let near = closest(word, KINDS.map(CapabilityKind::as_str));
+            let near = closest(word, CapabilityKind::ALL.map(CapabilityKind::as_str));
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             return Err(fail(
                 format!("there is no capability `{}`{near}", word.escape_debug()),
                 SYNTAX,
             ));
         };
-        let (scope, host) = read_scope(kind, value).map_err(|(why, hint)| fail(why, hint))?;
-        Ok(Self { target, scope, host, origin: format!("--allow {flag}") })
+        let (scope, parameter) = read_scope(kind, value).map_err(|(why, hint)| fail(why, hint))?;
+        Ok(Self { target, scope, parameter, origin: format!("--allow {flag}") })
     }
 }
 
@@ -157,52 +151,70 @@ fn split(flag: &str) -> (Option<&str>, &str) {
     for (at, _) in flag.match_indices("::") {
         let body = &flag[at + 2..];
         let word = body.split('=').next().unwrap_or(body);
-        if KINDS.iter().any(|kind| kind.as_str() == word) {
+        if CapabilityKind::parse(word).is_some() {
             return (Some(&flag[..at]), body);
         }
     }
     (None, flag)
 }
 
-type Read = Result<(Scope, Option<PathBuf>), (String, &'static str)>;
+type Read = Result<(Scope, Parameter), (String, &'static str)>;
 
 fn read_scope(kind: CapabilityKind, value: Option<&str>) -> Read {
-    let value_of = |hint| value.ok_or_else(|| (format!("`{kind}` needs a value"), hint));
+    let hint = syntax(kind);
+    if kind == CapabilityKind::Dir {
+        return read_dir(value, hint);
+    }
+    if matches!(kind, CapabilityKind::Clock | CapabilityKind::Random) && value.is_some() {
+        return Err((format!("`{kind}` takes no value"), hint));
+    }
+    if value.is_none() && !matches!(kind, CapabilityKind::Clock | CapabilityKind::Random) {
+        return Err((format!("`{kind}` needs a value"), hint));
+    }
+    if kind == CapabilityKind::Env {
+        // Its own words say more than the scope's.
+        check_env_name(value.unwrap_or_default()).map_err(|why| (why, hint))?;
+    }
+    let scope = Scope::of(kind, value).map_err(|why| (why.to_string(), hint))?;
+    Ok((scope, Parameter::None))
+}
+
+const fn syntax(kind: CapabilityKind) -> &'static str {
     match kind {
-        CapabilityKind::Clock | CapabilityKind::Random if value.is_some() => {
-            Err((format!("`{kind}` takes no value"), "write `clock` or `random` alone"))
-        }
-        CapabilityKind::Clock => Ok((Scope::Clock, None)),
-        CapabilityKind::Random => Ok((Scope::Random, None)),
+        CapabilityKind::Clock | CapabilityKind::Random => "write `clock` or `random` alone",
         CapabilityKind::Env => {
-            let hint = "write `env=NAME`, for example `env=TZ`; its value is the host's own";
-            let name = value_of(hint)?;
-            check_env_name(name).map_err(|why| (why, hint))?;
-            Ok((Scope::Env(name.to_owned()), None))
+            "write `env=NAME`, for example `env=TZ`; its value is the host's own"
         }
         CapabilityKind::Http => {
-            let hint = "write `http=https://api.example.com`, `http=*.example.com` or \
-                        `http=http://127.0.0.1:8080`";
-            let scope = value_of(hint)?.parse();
-            scope
-                .map(|scope| (Scope::Http(scope), None))
-                .map_err(|why: longshore_model::ScopeError| (why.to_string(), hint))
+            "write `http=https://api.example.com`, `http=*.example.com` or \
+             `http=http://127.0.0.1:8080`"
         }
-        CapabilityKind::Dir => {
-            let hint = "write `dir=/guest=./host/path`, with `:rw` at the end for writing";
-            let (path, host) = value_of(hint)?
-                .split_once('=')
-                .ok_or_else(|| ("it names no folder of the host".to_owned(), hint))?;
-            let (host, access) = match (host.strip_suffix(":rw"), host.strip_suffix(":ro")) {
-                (Some(host), _) => (host, Access::ReadWrite),
-                (_, Some(host)) => (host, Access::ReadOnly),
-                _ => (host, Access::ReadOnly),
-            };
-            check_guest_path(path).map_err(|why| (why, hint))?;
-            check_host(host).map_err(|why| (why, hint))?;
-            Ok((Scope::Dir { path: path.to_owned(), access }, Some(PathBuf::from(host))))
+        CapabilityKind::Dir => "write `dir=/guest=./host/path`, with `:rw` at the end for writing",
+        CapabilityKind::Scratch => "write `scratch=/tmp`: the guest's path",
+        CapabilityKind::Tcp | CapabilityKind::Udp => "write `tcp=db.example.com:5432`",
+        CapabilityKind::Dns => "write `dns=example.com` or `dns=*.example.com`",
+        CapabilityKind::Listen => {
+            "write `listen=127.0.0.1:8080`; port 0 is one that the system chooses"
         }
+        CapabilityKind::Keyvalue => "write `keyvalue=BUCKET`, with `:rw` at the end for writing",
+        CapabilityKind::Blobstore => {
+            "write `blobstore=CONTAINER`, with `:rw` at the end for writing"
+        }
+        CapabilityKind::Secret | CapabilityKind::Reveal => "write `secret=NAME` or `reveal=NAME`",
+        CapabilityKind::Exec => "write `exec=git log *`: a program and its arguments",
     }
+}
+
+fn read_dir(value: Option<&str>, hint: &'static str) -> Read {
+    let value = value.ok_or_else(|| ("`dir` needs a value".to_owned(), hint))?;
+    let (path, host) =
+        value.split_once('=').ok_or_else(|| ("it names no folder of the host".to_owned(), hint))?;
+    let split = host.rsplit_once(':').and_then(|(host, word)| Some((host, Access::parse(word)?)));
+    let (host, access) = split.unwrap_or((host, Access::ReadOnly));
+    check_guest_path(path).map_err(|why| (why, hint))?;
+    check_host(host).map_err(|why| (why, hint))?;
+    let scope = Scope::Dir { path: path.to_owned(), access };
+    Ok((scope, Parameter::Folder(PathBuf::from(host))))
 }
 
 pub(crate) fn check_host(host: &str) -> Result<(), String> {

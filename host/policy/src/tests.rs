@@ -3,19 +3,25 @@
 
 use std::path::Path;
 
-use longshore_model::{Access, CapabilityKind, HttpScope, LimitName, Scope};
+use longshore_model::{Access, CapabilityKind, LimitName, Scope};
 use longshore_reference::{Digest, Manifest, Request, Source};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{CEILING_FACTOR, Hint, Needs, Policy, Refusal, Role};
+use crate::{CEILING_FACTOR, Granted, Hint, Needs, Policy, Refusal, Role};
 
-const IMPORTS: [&str; 5] = [
+const IMPORTS: [&str; 11] = [
     "wasi:clocks/wall-clock@0.2.3",
     "wasi:random/random@0.3.0",
     "wasi:http/outgoing-handler@0.2.9",
     "wasi:filesystem/preopens@0.2.3",
     "wasi:cli/environment@0.2.3",
+    "wasi:keyvalue/store@0.2.0-draft",
+    "wasi:blobstore/container@0.2.0-draft",
+    "longshore:action/secrets@0.1.0",
+    "longshore:action/processes@0.1.0",
+    "wasi:sockets/tcp@0.2.3",
+    "wasi:sockets/ip-name-lookup@0.2.3",
 ];
 
 fn manifest(sections: &str) -> Manifest {
@@ -52,7 +58,11 @@ fn flags(flags: &[&str]) -> Policy {
 fn http(policy: &Policy, scope: &str) -> Result<Vec<(String, bool)>, Refusal> {
     let text = format!("[[capabilities.http]]\nscope = \"{scope}\"\nreason = \"r\"");
     let grant = policy.decide(&root(&IMPORTS[2..3], Some(manifest(&text))))?;
-    Ok(grant.http().iter().map(|h| (h.scope().to_string(), h.may_be_private())).collect())
+    let shown = |granted: &Granted| match granted.scope() {
+        Scope::Http(scope) => Some((scope.to_string(), granted.may_be_private())),
+        _ => None,
+    };
+    Ok(grant.scopes().iter().filter_map(shown).collect())
 }
 
 #[test]
@@ -67,7 +77,8 @@ fn nothing_is_granted_by_default_and_a_component_that_needs_nothing_runs() {
 fn a_refusal_names_every_denial_with_import_scope_rule_and_both_hints() {
     let asks = "[capabilities.clock]\nreason = \"dates\"\n[[capabilities.dir]]\n\
                 path = \"/s\"\naccess = \"rw\"\nreason = \"store\"\n[[capabilities.env]]\nname = \"TZ\"\nreason = \"zone\"";
-    let refusal = flags(&["dir=/s=./s"]).decide(&root(&IMPORTS, Some(manifest(asks)))).unwrap_err();
+    let refusal =
+        flags(&["dir=/s=./s"]).decide(&root(&IMPORTS[..5], Some(manifest(asks)))).unwrap_err();
     let asked: Vec<_> = refusal.denials.iter().map(|d| (d.asked(), d.code())).collect();
     let expected = [
         ("clock", "LS-POL-011"),
@@ -126,9 +137,9 @@ fn http_is_the_intersection_and_private_only_where_the_operator_named_the_host()
     let asks = "[[capabilities.http]]\nscope = \"http://*\"\nreason = \"r\"";
     let needs = root(&IMPORTS[2..3], Some(manifest(asks)));
     let grant = flags(&["http=http://*:*", "http=http://10.0.0.1:8080"]).decide(&needs).unwrap();
-    assert!(grant.allows_http("http", "10.0.0.1", 8080).unwrap().may_be_private());
-    assert!(!grant.allows_http("http", "10.0.0.2", 8080).unwrap().may_be_private());
-    assert!(grant.allows_http("https", "10.0.0.1", 443).is_none());
+    assert!(grant.allows_http("GET", ("http", "10.0.0.1", 8080), "/").unwrap().may_be_private());
+    assert!(!grant.allows_http("GET", ("http", "10.0.0.2", 8080), "/").unwrap().may_be_private());
+    assert!(grant.allows_http("GET", ("https", "10.0.0.1", 443), "/").is_none());
 }
 
 #[test]
@@ -137,8 +148,8 @@ fn a_directory_is_granted_at_its_own_path_with_no_more_access_than_asked() {
     let needs = root(&[], Some(manifest(asks)));
     let grant = flags(&["dir=/s=/a:rw", "r.example/*::dir=/s=/b:rw", "dir=/s=/c"]).decide(&needs);
     let grant = grant.unwrap();
-    let dir = &grant.dirs()[0];
-    assert_eq!((dir.guest(), dir.access(), dir.host()), ("/s", Access::ReadOnly, Path::new("/b")));
+    let dir = grant.dirs().next().unwrap();
+    assert_eq!((dir.guest, dir.access, dir.host), ("/s", Access::ReadOnly, Path::new("/b")));
     assert_eq!(grant.record().scopes[0].1, "--allow r.example/*::dir=/s=/b:rw");
     assert!(flags(&["dir=/=/a:rw"]).decide(&needs).is_err(), "a parent is another path");
 }
@@ -180,7 +191,7 @@ fn a_policy_file_allows_sets_and_caps() {
         path = \"/s\"\naccess = \"rw\"\nreason = \"r\"\n\
         [settings.max]\ntype = \"integer\"\n[limits]\ncalls = 5\nevents = 900000000\n";
     let grant = policy.decide(&root(&IMPORTS[..1], Some(manifest(asks)))).unwrap();
-    assert_eq!(grant.dirs()[0].host(), Path::new("/etc/longshore/data"));
+    assert_eq!(grant.dirs().next().unwrap().host, Path::new("/etc/longshore/data"));
     assert_eq!(grant.settings()["max"], json!(7));
     assert_eq!((grant.limits().deadline_ms, grant.limits().calls), (1000, 5));
     assert_eq!(grant.limits().events, 1_000_000 * CEILING_FACTOR);
@@ -201,7 +212,7 @@ fn mistakes_in_a_policy_have_a_place_and_a_suggestion() {
         ("\"r.example/flows/*\"", "\"R R\"", (6, 13), "not a component pattern", None),
         ("https://a", "ftp://a", (7, 9), "is not an HTTP scope", None),
         ("guest = \"/s\"", "gest = \"/s\"", (8, 10), "unknown key", Some("`guest`")),
-        ("\"rw\"", "\"w\"", (8, 48), "must be `ro` or `rw`", None),
+        ("\"rw\"", "\"w\"", (8, 48), "must be `ro`, `create` or `rw`", None),
         ("\"r.example/flows/x\"", "\"*\"", (9, 11), "settings belong to one component", None),
         ("max = 7", "max = {}", (10, 7), "must be a string, a number", None),
         ("deadline-ms", "deadlin-ms", (12, 1), "unknown key", Some("`deadline-ms`")),
@@ -288,14 +299,35 @@ fn scopes() -> impl Strategy<Value = Scope> {
     let host = prop_oneof![Just("*"), Just("*.a.example"), Just("x.a.example"), Just("10.0.0.1")];
     let port = prop_oneof![Just(""), Just(":80"), Just(":*")];
     let path = prop_oneof![Just("/"), Just("/s"), Just("/s/t")];
-    let access = prop_oneof![Just(Access::ReadOnly), Just(Access::ReadWrite)];
+    let access = [Access::ReadOnly, Access::Create, Access::ReadWrite];
+    let others = [
+        "clock",
+        "random",
+        "env=A",
+        "env=B",
+        "scratch=/tmp",
+        "tcp=*.a.example:5432",
+        "tcp=*:*",
+        "udp=[::1]:53",
+        "dns=*",
+        "dns=x.a.example",
+        "listen=127.0.0.1:0",
+        "keyvalue=s:ro",
+        "keyvalue=s:rw",
+        "blobstore=p:rw",
+        "secret=k",
+        "reveal=k",
+        "exec=git log *",
+        "exec=git **",
+    ];
+    let method = prop_oneof![Just(""), Just("GET "), Just("GET,PUT "), Just("PUT ")];
+    let below = prop_oneof![Just(""), Just("/v1"), Just("/v1/x"), Just("/v2")];
     prop_oneof![
-        Just(Scope::Clock),
-        Just(Scope::Random),
-        "[AB]".prop_map(Scope::Env),
-        (path, access).prop_map(|(path, access)| Scope::Dir { path: path.into(), access }),
-        ("https?", host, port).prop_map(|(scheme, host, port)| {
-            Scope::Http(format!("{scheme}://{host}{port}").parse().unwrap())
+        prop::sample::select(others.to_vec()).prop_map(|text| text.parse().unwrap()),
+        (path, prop::sample::select(access.to_vec()))
+            .prop_map(|(path, access)| Scope::Dir { path: path.into(), access }),
+        (method, "https?", host, port, below).prop_map(|(method, scheme, host, port, below)| {
+            Scope::Http(format!("{method}{scheme}://{host}{port}{below}").parse().unwrap())
         }),
     ]
 }
@@ -304,15 +336,6 @@ fn flag(scope: &Scope) -> String {
     match scope {
         Scope::Dir { path, access } => format!("dir={path}=./h:{}", access.as_str()),
         other => other.to_string(),
-    }
-}
-
-/// Whether `outer` allows all of `inner`.
-fn within(inner: &Scope, outer: &Scope) -> bool {
-    match (inner, outer) {
-        (Scope::Http(a), Scope::Http(b)) => a.intersect(b).as_ref() == Some(a),
-        (Scope::Dir { path: a, access: x }, Scope::Dir { path: b, access: y }) => a == b && x <= y,
-        (a, b) => a == b,
     }
 }
 
@@ -341,18 +364,17 @@ proptest! {
         }
         let Ok(grant) = policy.decide(&needs) else { return Ok(()) };
         for (scope, _) in grant.record().scopes {
-            prop_assert!(allowed.iter().any(|outer| within(&scope, outer)), "{scope} allowed");
+            prop_assert!(allowed.iter().any(|outer| scope.is_within(outer)), "{scope} allowed");
             if let Some(manifest) = &needs.manifest {
-                let asked = manifest.requests.iter().any(|r| within(&scope, &r.scope));
+                let asked = manifest.requests.iter().any(|r| scope.is_within(&r.scope));
                 prop_assert!(asked, "{scope} asked");
             } else {
                 prop_assert_eq!(&needs.role, &Role::Root);
             }
         }
-        for grant in grant.http().iter().filter(|grant| grant.may_be_private()) {
-            let exact = |s: &Scope| matches!(s, Scope::Http(h) if HttpScope::is_exact(h));
-            let inner = Scope::Http(grant.scope().clone());
-            prop_assert!(allowed.iter().any(|s| exact(s) && within(&inner, s)));
+        for granted in grant.scopes().iter().filter(|granted| granted.may_be_private()) {
+            let named = |s: &&Scope| s.names_one_host();
+            prop_assert!(allowed.iter().filter(named).any(|s| granted.scope().is_within(s)));
         }
     }
 

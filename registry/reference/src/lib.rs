@@ -21,7 +21,10 @@ pub use lockfile::{LockError, Locked, Lockfile};
 pub use manifest::{
     Build, Dependency, Kind, MAX_BYTES as MANIFEST_MAX_BYTES, Manifest, ManifestError, Package,
     Pin, Request, Risk, SECTION as MANIFEST_SECTION, Setting, SettingKind, SettingsError,
-    SettingsSchema, check_env_name, check_guest_path, check_interface, read_access, read_limits,
+    SettingsSchema, check_env_name, check_guest_path, check_interface, check_store_name,
+    read_access, read_limits,
 };
 pub use reference::{Reference, ReferenceError, Repository};
-pub use scope::{Access, CapabilityKind, HttpScope, Scope, ScopeError};
+pub use scope::{
+    Access, CapabilityKind, ExecScope, HostPattern, HttpScope, NetScope, Scope, ScopeError,
+};

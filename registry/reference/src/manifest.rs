@@ -19,6 +19,7 @@ use crate::{Digest, LimitName, Limits, Reference, Scope, canonical};
 pub use author::{access as read_access, limits as read_limits};
 pub use check::{
     env_name as check_env_name, guest_path as check_guest_path, interface as check_interface,
+    store_name as check_store_name,
 };
 pub use settings::{Setting, SettingKind, SettingsError, SettingsSchema};
 
@@ -35,8 +36,7 @@ const FORMAT: u64 = 1;
 pub struct Manifest {
     /// What it is.
     pub package: Package,
-    /// The capabilities that it asks for, in the order clock, random, http, dir, env; each scope
-    /// once.
+    /// The capabilities that it asks for; each scope once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
     /// The limits that it wants to differ from the defaults. The operator's ceilings stand above

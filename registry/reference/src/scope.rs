@@ -1,9 +1,22 @@
 //! What can be asked for and allowed: a capability and its scope.
+//!
+//! Every scope has one text, `kind` or `kind=value`, which reads back as the same scope; and two scopes of a kind have an
+//! intersection, which is what a decision grants. Nothing here decides.
+
+mod exec;
+mod http;
+mod net;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::manifest::{check_env_name, check_guest_path, check_store_name};
+
+pub use exec::ExecScope;
+pub use http::HttpScope;
+pub use net::{HostPattern, NetScope};
 
 /// The kinds of capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,9 +32,48 @@ pub enum CapabilityKind {
     Dir,
     /// HTTP requests to a host.
     Http,
+    /// An empty directory that vanishes with the run, at the guest's path.
+    Scratch,
+    /// TCP connections to a host and port.
+    Tcp,
+    /// UDP datagrams to and from a host and port.
+    Udp,
+    /// Looking a name up.
+    Dns,
+    /// Accepting TCP connections at an address and port.
+    Listen,
+    /// A bucket of `wasi:keyvalue`, by name.
+    Keyvalue,
+    /// A container of `wasi:blobstore`, by name.
+    Blobstore,
+    /// A secret that the guest may use without seeing it, by name.
+    Secret,
+    /// A secret whose value the guest sees, by name.
+    Reveal,
+    /// A program of the host, with its arguments.
+    Exec,
 }
 
 impl CapabilityKind {
+    /// All kinds, in the order in which they are documented.
+    pub const ALL: [Self; 15] = [
+        Self::Clock,
+        Self::Random,
+        Self::Http,
+        Self::Dir,
+        Self::Env,
+        Self::Scratch,
+        Self::Tcp,
+        Self::Udp,
+        Self::Dns,
+        Self::Listen,
+        Self::Keyvalue,
+        Self::Blobstore,
+        Self::Secret,
+        Self::Reveal,
+        Self::Exec,
+    ];
+
     /// The word that manifests, policies and `--allow` use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,7 +83,23 @@ impl CapabilityKind {
             Self::Env => "env",
             Self::Dir => "dir",
             Self::Http => "http",
+            Self::Scratch => "scratch",
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Dns => "dns",
+            Self::Listen => "listen",
+            Self::Keyvalue => "keyvalue",
+            Self::Blobstore => "blobstore",
+            Self::Secret => "secret",
+            Self::Reveal => "reveal",
+            Self::Exec => "exec",
         }
+    }
+
+    /// The kind of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -41,25 +109,35 @@ impl fmt::Display for CapabilityKind {
     }
 }
 
-/// How a directory may be used.
+/// How a directory, a bucket or a container may be used; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Access {
     /// Reading only.
     #[serde(rename = "ro")]
     ReadOnly,
+    /// Reading, and making what was not there before; nothing that is there is changed or deleted. For directories.
+    #[serde(rename = "create")]
+    Create,
     /// Reading and writing.
     #[serde(rename = "rw")]
     ReadWrite,
 }
 
 impl Access {
-    /// `ro` or `rw`.
+    /// `ro`, `create` or `rw`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "ro",
+            Self::Create => "create",
             Self::ReadWrite => "rw",
         }
+    }
+
+    /// The access of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::ReadOnly, Self::Create, Self::ReadWrite].into_iter().find(|a| a.as_str() == word)
     }
 }
 
@@ -77,11 +155,41 @@ pub enum Scope {
     Dir {
         /// An absolute guest path such as `/store`.
         path: String,
-        /// Reading, or reading and writing.
+        /// Reading, creating, or reading and writing.
         access: Access,
     },
     /// HTTP requests.
     Http(HttpScope),
+    /// An empty directory at this absolute guest path.
+    Scratch(String),
+    /// TCP connections to these hosts and ports.
+    Tcp(NetScope),
+    /// UDP datagrams to and from these hosts and ports.
+    Udp(NetScope),
+    /// Looking these names up.
+    Dns(HostPattern),
+    /// Accepting TCP connections at these addresses and ports.
+    Listen(NetScope),
+    /// A bucket of `wasi:keyvalue`.
+    Keyvalue {
+        /// Its name.
+        name: String,
+        /// Reading, or reading and writing.
+        access: Access,
+    },
+    /// A container of `wasi:blobstore`.
+    Blobstore {
+        /// Its name.
+        name: String,
+        /// Reading, or reading and writing.
+        access: Access,
+    },
+    /// The secret of this name, unseen.
+    Secret(String),
+    /// The value of the secret of this name.
+    Reveal(String),
+    /// A program of the host.
+    Exec(ExecScope),
 }
 
 impl Scope {
@@ -94,30 +202,171 @@ impl Scope {
             Self::Env(_) => CapabilityKind::Env,
             Self::Dir { .. } => CapabilityKind::Dir,
             Self::Http(_) => CapabilityKind::Http,
+            Self::Scratch(_) => CapabilityKind::Scratch,
+            Self::Tcp(_) => CapabilityKind::Tcp,
+            Self::Udp(_) => CapabilityKind::Udp,
+            Self::Dns(_) => CapabilityKind::Dns,
+            Self::Listen(_) => CapabilityKind::Listen,
+            Self::Keyvalue { .. } => CapabilityKind::Keyvalue,
+            Self::Blobstore { .. } => CapabilityKind::Blobstore,
+            Self::Secret(_) => CapabilityKind::Secret,
+            Self::Reveal(_) => CapabilityKind::Reveal,
+            Self::Exec(_) => CapabilityKind::Exec,
         }
     }
+
+    /// What both scopes allow; `None` where they share nothing.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Dir { path, access }, Self::Dir { path: own, access: most }) => {
+                let access = (*access).min(*most);
+                Self::Dir { path: same(path, own)?, access }
+            }
+            (Self::Keyvalue { name, access }, Self::Keyvalue { name: own, access: most }) => {
+                Self::Keyvalue { name: same(name, own)?, access: (*access).min(*most) }
+            }
+            (Self::Blobstore { name, access }, Self::Blobstore { name: own, access: most }) => {
+                Self::Blobstore { name: same(name, own)?, access: (*access).min(*most) }
+            }
+            (Self::Http(a), Self::Http(b)) => Self::Http(a.intersect(b)?),
+            (Self::Tcp(a), Self::Tcp(b)) => Self::Tcp(a.intersect(b)?),
+            (Self::Udp(a), Self::Udp(b)) => Self::Udp(a.intersect(b)?),
+            (Self::Listen(a), Self::Listen(b)) => Self::Listen(a.intersect(b)?),
+            (Self::Dns(a), Self::Dns(b)) => Self::Dns(a.intersect(b)?),
+            (Self::Exec(a), Self::Exec(b)) => Self::Exec(a.intersect(b)?),
+            (a, b) if a == b => a.clone(),
+            _ => return None,
+        })
+    }
+
+    /// Whether everything that `self` allows is allowed by `outer` too.
+    #[must_use]
+    pub fn is_within(&self, outer: &Self) -> bool {
+        self.intersect(outer).as_ref() == Some(self)
+    }
+
+    /// Whether what is asked may be met in part: a narrower scope serves as well, and several may stand beside one another.
+    /// A directory, a bucket or a container is met with the access that was asked for, or not at all.
+    #[must_use]
+    pub const fn may_be_narrowed(&self) -> bool {
+        matches!(
+            self,
+            Self::Http(_)
+                | Self::Tcp(_)
+                | Self::Udp(_)
+                | Self::Dns(_)
+                | Self::Listen(_)
+                | Self::Exec(_)
+        )
+    }
+
+    /// Whether it holds a host without a wildcard, so that an operator who wrote it named that very host.
+    #[must_use]
+    pub fn names_one_host(&self) -> bool {
+        match self {
+            Self::Http(scope) => scope.is_exact(),
+            Self::Tcp(scope) | Self::Udp(scope) | Self::Listen(scope) => scope.host().is_exact(),
+            Self::Dns(host) => host.is_exact(),
+            _ => false,
+        }
+    }
+}
+
+fn same(a: &str, b: &str) -> Option<String> {
+    (a == b).then(|| a.to_owned())
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind();
         match self {
-            Self::Clock | Self::Random => f.write_str(self.kind().as_str()),
-            Self::Env(name) => write!(f, "env={name}"),
-            Self::Dir { path, access } => write!(f, "dir={path}:{}", access.as_str()),
-            Self::Http(scope) => write!(f, "http={scope}"),
+            Self::Clock | Self::Random => write!(f, "{kind}"),
+            Self::Env(name) | Self::Scratch(name) | Self::Secret(name) | Self::Reveal(name) => {
+                write!(f, "{kind}={name}")
+            }
+            Self::Dir { path: name, access }
+            | Self::Keyvalue { name, access }
+            | Self::Blobstore { name, access } => write!(f, "{kind}={name}:{}", access.as_str()),
+            Self::Http(scope) => write!(f, "{kind}={scope}"),
+            Self::Tcp(scope) | Self::Udp(scope) | Self::Listen(scope) => {
+                write!(f, "{kind}={scope}")
+            }
+            Self::Dns(host) => write!(f, "{kind}={host}"),
+            Self::Exec(scope) => write!(f, "{kind}={scope}"),
         }
     }
 }
 
-/// Which HTTP requests: `[scheme://]host[:port]`, where `host` is a name, an address, `*.name` (exactly one more label) or
-/// `*` (any). Without a scheme it is `https`; without a port, the scheme's own; `:*` is any port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HttpScope {
-    /// `http` or `https`.
-    scheme: String,
-    host: String,
-    /// `None` is any port.
-    port: Option<u16>,
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let (word, value) = match text.split_once('=') {
+            Some((word, value)) => (word, Some(value)),
+            None => (text, None),
+        };
+        let kind = CapabilityKind::parse(word)
+            .ok_or_else(|| ScopeError::new(text, "a capability such as `clock` or `env=TZ`"))?;
+        Self::of(kind, value)
+    }
+}
+
+impl Scope {
+    /// The scope of `kind` with the text after its `=`, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not a scope of that kind.
+    pub fn of(kind: CapabilityKind, value: Option<&str>) -> Result<Self, ScopeError> {
+        use CapabilityKind as K;
+        let fail = |expected| ScopeError::new(value.unwrap_or_default(), expected);
+        let need = |expected| value.ok_or_else(|| ScopeError::new(kind.as_str(), expected));
+        let named = |check: fn(&str) -> Result<(), String>, expected| {
+            let name = need(expected)?;
+            check(name).map(|()| name.to_owned()).map_err(|_| fail(expected))
+        };
+        Ok(match kind {
+            K::Clock | K::Random if value.is_some() => return Err(fail("a scope without a value")),
+            K::Clock => Self::Clock,
+            K::Random => Self::Random,
+            K::Env => Self::Env(named(check_env_name, "the name of an environment variable")?),
+            K::Scratch => Self::Scratch(named(check_guest_path, PATH)?),
+            K::Secret => Self::Secret(named(check_store_name, NAME)?),
+            K::Reveal => Self::Reveal(named(check_store_name, NAME)?),
+            K::Dir => {
+                let (path, access) = with_access(need(PATH)?);
+                check_guest_path(path).map_err(|_| fail(PATH))?;
+                Self::Dir { path: path.to_owned(), access }
+            }
+            K::Keyvalue | K::Blobstore => {
+                let (name, access) = with_access(need(NAME)?);
+                if check_store_name(name).is_err() || access == Access::Create {
+                    return Err(fail(NAME));
+                }
+                let name = name.to_owned();
+                match kind {
+                    K::Keyvalue => Self::Keyvalue { name, access },
+                    _ => Self::Blobstore { name, access },
+                }
+            }
+            K::Http => Self::Http(need(http::EXPECTED)?.parse()?),
+            K::Tcp => Self::Tcp(need(net::EXPECTED)?.parse()?),
+            K::Udp => Self::Udp(need(net::EXPECTED)?.parse()?),
+            K::Listen => Self::Listen(need(net::EXPECTED)?.parse()?),
+            K::Dns => Self::Dns(need(net::EXPECTED_HOST)?.parse()?),
+            K::Exec => Self::Exec(need(exec::EXPECTED)?.parse()?),
+        })
+    }
+}
+
+const PATH: &str = "an absolute guest path such as `/store`";
+const NAME: &str = "a name such as `sessions`: lower-case letters, digits, `-`, `_` and `.`";
+
+/// Splits the access off the end of a text; without one it is `ro`.
+fn with_access(text: &str) -> (&str, Access) {
+    let split = text.rsplit_once(':').and_then(|(name, word)| Some((name, Access::parse(word)?)));
+    split.unwrap_or((text, Access::ReadOnly))
 }
 
 /// Why a text is not a scope.
@@ -130,189 +379,30 @@ pub struct ScopeError {
     pub expected: &'static str,
 }
 
-impl HttpScope {
-    /// The host pattern.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Whether the scope names one host or address (no wildcard): only then may it lead to a private address.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
-        !self.host.contains('*')
-    }
-
-    /// Whether a request to `scheme://host:port` is within the scope. `host` is lower-case, IPv6 in brackets.
-    #[must_use]
-    pub fn covers(&self, scheme: &str, host: &str, port: u16) -> bool {
-        self.scheme == scheme
-            && self.port.is_none_or(|own| own == port)
-            && host_within(host, &self.host)
-    }
-
-    /// What both scopes allow; `None` where they share nothing.
-    #[must_use]
-    pub fn intersect(&self, other: &Self) -> Option<Self> {
-        let port = match (self.port, other.port) {
-            (Some(a), Some(b)) if a != b => return None,
-            (Some(port), _) | (None, Some(port)) => Some(port),
-            (None, None) => None,
-        };
-        let host = if host_within(&self.host, &other.host) {
-            &self.host
-        } else if host_within(&other.host, &self.host) {
-            &other.host
-        } else {
-            return None;
-        };
-        (self.scheme == other.scheme).then(|| Self {
-            scheme: self.scheme.clone(),
-            host: host.clone(),
-            port,
-        })
+impl ScopeError {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(256).collect(), expected }
     }
 }
 
-/// Whether everything that `inner` matches is matched by `outer` (both may be patterns).
-fn host_within(inner: &str, outer: &str) -> bool {
-    if outer == "*" || inner == outer {
-        return true;
-    }
-    let Some(suffix) = outer.strip_prefix('*') else { return false };
-    // `suffix` starts with the dot, so exactly one label may stand before it.
-    inner
-        .strip_suffix(suffix)
-        .is_some_and(|label| !label.is_empty() && !label.contains(['.', '*', '[']))
-}
-
-impl FromStr for HttpScope {
-    type Err = ScopeError;
-
-    fn from_str(text: &str) -> Result<Self, ScopeError> {
-        let fail = || ScopeError {
-            text: text.chars().take(256).collect(),
-            expected: "an HTTP scope such as `https://api.example.com`, `*.example.com` or \
-                       `http://127.0.0.1:8080`",
-        };
-        let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
-        if !matches!(scheme, "http" | "https") {
-            return Err(fail());
-        }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.rfind(':') {
-            Some(colon) if !rest[colon..].contains(']') => {
-                (&rest[..colon], Some(&rest[colon + 1..]))
+/// Serialises a type as its text, and reads it back.
+macro_rules! as_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
-            _ => (rest, None),
-        };
-        let port = match port {
-            Some("*") => None,
-            Some(port) => {
-                Some(port.parse().ok().filter(|_| !port.starts_with('+')).ok_or_else(fail)?)
-            }
-            None if host == "*" => None,
-            None => Some(if scheme == "https" { 443 } else { 80 }),
-        };
-        let host = host.to_ascii_lowercase();
-        if !is_host_pattern(&host) {
-            return Err(fail());
         }
-        Ok(Self { scheme: scheme.to_owned(), host, port })
-    }
-}
 
-fn is_host_pattern(host: &str) -> bool {
-    if host == "*" {
-        return true;
-    }
-    if let Some(inner) = host.strip_prefix('[') {
-        return inner.strip_suffix(']').is_some_and(|a| a.parse::<std::net::Ipv6Addr>().is_ok());
-    }
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
     };
-    name.len() <= 253 && name.split('.').all(label)
 }
-
-impl fmt::Display for HttpScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        // `*` alone is any port, so there the scheme's own port has to be said.
-        match (self.scheme.as_str(), self.port) {
-            (_, None) if self.host == "*" => Ok(()),
-            (_, Some(port)) if self.host == "*" => write!(f, ":{port}"),
-            ("https", Some(443)) | ("http", Some(80)) => Ok(()),
-            (_, Some(port)) => write!(f, ":{port}"),
-            (_, None) => f.write_str(":*"),
-        }
-    }
-}
-
-impl Serialize for HttpScope {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for HttpScope {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+pub(crate) use as_text;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scope(text: &str) -> HttpScope {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn http_scopes_read_back_as_they_are_written() {
-        for text in
-            ["https://a.example", "http://127.0.0.1:8080", "https://*.a.example", "https://*"]
-        {
-            assert_eq!(scope(text).to_string(), text);
-        }
-        for text in ["http://*:80", "https://*:443", "https://a.example:*"] {
-            assert_eq!(scope(text).to_string(), text, "a narrow scope never reads back wider");
-        }
-        assert_eq!(scope("A.example").to_string(), "https://a.example");
-        assert_eq!(scope("http://[::1]:80/").to_string(), "http://[::1]");
-        for wrong in
-            ["", "ftp://a", "https://a/b", "a b", "*.*.a", "a..b", "https://u@a", "a:99999", "*a.b"]
-        {
-            assert!(wrong.parse::<HttpScope>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_wildcard_is_exactly_one_label() {
-        let wild = scope("*.a.example");
-        assert!(wild.covers("https", "x.a.example", 443));
-        for host in ["a.example", "x.y.a.example", "xa.example", ".a.example"] {
-            assert!(!wild.covers("https", host, 443), "{host}");
-        }
-        assert!(
-            !wild.covers("http", "x.a.example", 443) && !wild.covers("https", "x.a.example", 80)
-        );
-    }
-
-    #[test]
-    fn an_intersection_is_the_narrower_of_the_two() {
-        let both = |a: &str, b: &str| scope(a).intersect(&scope(b)).map(|s| s.to_string());
-        assert_eq!(both("http://*", "http://127.0.0.1:99"), Some("http://127.0.0.1:99".into()));
-        assert_eq!(both("*.a.example", "x.a.example"), Some("https://x.a.example".into()));
-        assert_eq!(both("*.a.example", "*.b.example"), None);
-        assert_eq!(both("a.example", "http://a.example"), None);
-        assert_eq!(both("a.example:1", "a.example:2"), None);
-    }
-}
+mod tests;

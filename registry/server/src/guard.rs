@@ -78,7 +78,9 @@ impl Guard {
         if !is_read(request.method()) {
             match access {
                 Granted::Anonymous => return Err(unauthorized()),
-                Granted::User(Access::ReadOnly) => return Err(denied("the user may only pull")),
+                Granted::User(Access::ReadOnly | Access::Create) => {
+                    return Err(denied("the user may only pull"));
+                }
                 Granted::Open | Granted::User(Access::ReadWrite) if self.read_only => {
                     let status = StatusCode::METHOD_NOT_ALLOWED;
                     let message = "the registry is read-only";

@@ -10,13 +10,13 @@ use crate::Error;
 /// Whether the granted directories are there, so that a misspelt one is told before anything runs.
 pub(crate) fn check(grant: &Grant) -> Result<(), Error> {
     for dir in grant.dirs() {
-        let found = std::fs::metadata(dir.host()).and_then(|found| match found.is_dir() {
+        let found = std::fs::metadata(dir.host).and_then(|found| match found.is_dir() {
             true => Ok(()),
             false => Err(std::io::ErrorKind::NotADirectory.into()),
         });
         found.map_err(|source| Error::Directory {
-            host: dir.host().display().to_string(),
-            guest: dir.guest().to_owned(),
+            host: dir.host.display().to_string(),
+            guest: dir.guest.to_owned(),
             source,
         })?;
     }
@@ -26,18 +26,16 @@ pub(crate) fn check(grant: &Grant) -> Result<(), Error> {
 /// Opens the granted directories.
 pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant) -> Result<(), Error> {
     for dir in grant.dirs() {
-        let perms = match dir.access() {
-            Access::ReadOnly => FsPerms::ReadOnly,
+        let perms = match dir.access {
+            Access::ReadOnly | Access::Create => FsPerms::ReadOnly,
             Access::ReadWrite => FsPerms::ReadWrite,
         };
-        builder.preopened_dir(dir.host(), dir.guest(), perms).map_err(|error| {
-            Error::Directory {
-                host: dir.host().display().to_string(),
-                guest: dir.guest().to_owned(),
-                source: error
-                    .downcast::<std::io::Error>()
-                    .unwrap_or_else(|error| std::io::Error::other(error.to_string())),
-            }
+        builder.preopened_dir(dir.host, dir.guest, perms).map_err(|error| Error::Directory {
+            host: dir.host.display().to_string(),
+            guest: dir.guest.to_owned(),
+            source: error
+                .downcast::<std::io::Error>()
+                .unwrap_or_else(|error| std::io::Error::other(error.to_string())),
         })?;
     }
     Ok(())

@@ -49,8 +49,8 @@ impl Egress {
         Self { scene }
     }
 
-    /// The target of `uri`, if the grant has it.
-    fn target(&self, uri: &Uri) -> Result<Target, Error> {
+    /// The target of a request, if the grant has it.
+    fn target(&self, method: &Method, uri: &Uri) -> Result<Target, Error> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let scheme = if https { "https" } else { "http" };
         let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
@@ -59,7 +59,8 @@ impl Egress {
             return Err(Error::HttpRequestDenied);
         };
         let asked = format!("{scheme}://{host}:{port}");
-        match self.scene.grant.allows_http(scheme, &host, port) {
+        let server = (scheme, host.as_str(), port);
+        match self.scene.grant.allows_http(method.as_str(), server, uri.path()) {
             Some(scope) => {
                 // A name never leads to a private address: whoever answers for it could point it anywhere.
                 let literal = host == "localhost" || address::literal(&host).is_some();
@@ -132,8 +133,11 @@ impl WasiHttpHooks for Egress {
         _sent: IoDriver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let counted = self.scene.count(LimitName::HttpRequests, 1);
-        let target =
-            if counted { self.target(request.uri()) } else { Err(Error::ConnectionLimitReached) };
+        let target = if counted {
+            self.target(request.method(), request.uri())
+        } else {
+            Err(Error::ConnectionLimitReached)
+        };
         let scene = Arc::clone(&self.scene);
         Box::new(async move {
             let target = target?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Number, Value};
 
 use crate::authored::{Item, Table, closest, did_you_mean};
-use crate::{Access, LIMITS, LimitName, Reference, Scope};
+use crate::{Access, CapabilityKind, LIMITS, LimitName, Reference, Scope, ScopeError};
 
 use super::{
     Build, Dependency, Kind, Manifest, Package, Request, Risk, Setting, SettingKind,
@@ -104,52 +104,98 @@ fn version(item: &Item<'_>) -> Option<semver::Version> {
 }
 
 fn requests(table: &Table<'_>) -> Vec<Request> {
-    table.only(&["clock", "random", "http", "dir", "env"]);
+    table.only(&CapabilityKind::ALL.map(CapabilityKind::as_str));
     let mut requests = Vec::new();
     let mut seen = BTreeSet::new();
-    for (key, scope) in [("clock", Scope::Clock), ("random", Scope::Random)] {
-        if let Some(table) = table.table(key) {
-            table.only(&["reason", "optional"]);
-            requests.extend(request(&table, Some(scope)));
+    for kind in CapabilityKind::ALL {
+        if matches!(kind, CapabilityKind::Clock | CapabilityKind::Random) {
+            if let Some(table) = table.table(kind.as_str()) {
+                table.only(&["reason", "optional"]);
+                requests.extend(request(&table, Scope::of(kind, None).ok()));
+            }
+            continue;
         }
-    }
-    let mut read = |kind: &str, keys: &[&str], scope: fn(&Table<'_>) -> Option<Scope>| {
-        for table in table.tables(kind) {
-            table.only(keys);
-            let scope = scope(&table);
+        for table in table.tables(kind.as_str()) {
+            let scope = scope(kind, &table);
             if let Some(scope) = scope.as_ref().filter(|scope| !seen.insert(check::key(scope))) {
                 table.fail(format!("`{scope}` is asked for twice"));
             }
             requests.extend(request(&table, scope));
         }
-    };
-    read("http", &["scope", "reason", "optional"], |table| {
-        Some(Scope::Http(table.need("scope")?.parsed()?))
-    });
-    read("dir", &["path", "access", "reason", "optional"], |table| {
-        let path = table.need("path").and_then(|item| checked(&item, check::guest_path));
-        let access = match table.get("access") {
-            Some(item) => access(&item),
-            None => Some(Access::ReadOnly),
-        };
-        Some(Scope::Dir { path: path?, access: access? })
-    });
-    read("env", &["name", "reason", "optional"], |table| {
-        Some(Scope::Env(checked(&table.need("name")?, check::env_name)?))
-    });
+    }
     requests
 }
 
-/// `ro` or `rw`.
-pub fn access(item: &Item<'_>) -> Option<Access> {
-    match item.string()? {
-        "ro" => Some(Access::ReadOnly),
-        "rw" => Some(Access::ReadWrite),
-        _ => {
-            item.fail(format!("`{}` must be `ro` or `rw`", item.name()));
-            None
+/// The scope of one `[[capabilities.KIND]]`.
+fn scope(kind: CapabilityKind, table: &Table<'_>) -> Option<Scope> {
+    use CapabilityKind as K;
+    let keys: &[&str] = match kind {
+        K::Clock | K::Random => &[],
+        K::Env | K::Secret | K::Reveal => &["name"],
+        K::Dir => &["path", "access"],
+        K::Scratch => &["path"],
+        K::Keyvalue | K::Blobstore => &["name", "access"],
+        K::Http | K::Tcp | K::Udp | K::Dns | K::Listen => &["scope"],
+        K::Exec => &["program", "arguments"],
+    };
+    let known: Vec<_> = keys.iter().copied().chain(["reason", "optional"]).collect();
+    table.only(&known);
+    let name = |check| table.need("name").and_then(|item| checked(&item, check));
+    let path = || table.need("path").and_then(|item| checked(&item, check::guest_path));
+    let access = || match table.get("access") {
+        Some(item) => access(&item),
+        None => Some(Access::ReadOnly),
+    };
+    Some(match kind {
+        K::Clock => Scope::Clock,
+        K::Random => Scope::Random,
+        K::Env => Scope::Env(name(check::env_name)?),
+        K::Secret => Scope::Secret(name(check::store_name)?),
+        K::Reveal => Scope::Reveal(name(check::store_name)?),
+        K::Scratch => Scope::Scratch(path()?),
+        K::Dir => {
+            let (path, access) = (path(), access());
+            Scope::Dir { path: path?, access: access? }
         }
+        K::Keyvalue => {
+            let (name, access) = (name(check::store_name), access());
+            Scope::Keyvalue { name: name?, access: access? }
+        }
+        K::Blobstore => {
+            let (name, access) = (name(check::store_name), access());
+            Scope::Blobstore { name: name?, access: access? }
+        }
+        K::Http => Scope::Http(table.need("scope")?.parsed()?),
+        K::Tcp => Scope::Tcp(table.need("scope")?.parsed()?),
+        K::Udp => Scope::Udp(table.need("scope")?.parsed()?),
+        K::Listen => Scope::Listen(table.need("scope")?.parsed()?),
+        K::Dns => Scope::Dns(table.need("scope")?.parsed()?),
+        K::Exec => {
+            let program = table.need("program")?;
+            let mut words = vec![program.string()?.to_owned()];
+            for argument in table.strings("arguments") {
+                let word = argument.string()?;
+                // In the scope's one text a space ends an argument.
+                if word.is_empty() || word.contains(char::is_whitespace) {
+                    argument.fail("an argument is a word without spaces, `*` or a last `**`");
+                    return None;
+                }
+                words.push(word.to_owned());
+            }
+            Scope::Exec(
+                program.check(words.join(" ").parse().map_err(|e: ScopeError| e.to_string()))?,
+            )
+        }
+    })
+}
+
+/// `ro`, `create` or `rw`.
+pub fn access(item: &Item<'_>) -> Option<Access> {
+    let access = Access::parse(item.string()?);
+    if access.is_none() {
+        item.fail(format!("`{}` must be `ro`, `create` or `rw`", item.name()));
     }
+    access
 }
 
 fn request(table: &Table<'_>, scope: Option<Scope>) -> Option<Request> {

@@ -69,15 +69,34 @@ fn requests(requests: &[Request]) -> Checked {
 pub(super) fn key(scope: &Scope) -> String {
     match scope {
         Scope::Dir { path, .. } => format!("dir={path}"),
+        // One folder for each path: a scratch folder cannot lie where a directory does.
+        Scope::Scratch(path) => format!("dir={path}"),
+        Scope::Keyvalue { name, .. } => format!("keyvalue={name}"),
+        Scope::Blobstore { name, .. } => format!("blobstore={name}"),
         other => other.to_string(),
     }
 }
 
 fn scope(scope: &Scope) -> Checked {
     match scope {
-        Scope::Clock | Scope::Random | Scope::Http(_) => Ok(()),
         Scope::Env(name) => env_name(name),
-        Scope::Dir { path, .. } => guest_path(path),
+        Scope::Dir { path, .. } | Scope::Scratch(path) => guest_path(path),
+        Scope::Keyvalue { name, access } | Scope::Blobstore { name, access } => {
+            if *access == Access::Create {
+                return Err(format!("`{scope}`: `create` is for directories"));
+            }
+            store_name(name)
+        }
+        Scope::Secret(name) | Scope::Reveal(name) => store_name(name),
+        // Their types hold what was checked when they were read.
+        Scope::Clock
+        | Scope::Random
+        | Scope::Http(_)
+        | Scope::Tcp(_)
+        | Scope::Udp(_)
+        | Scope::Dns(_)
+        | Scope::Listen(_)
+        | Scope::Exec(_) => Ok(()),
     }
 }
 
@@ -116,13 +135,22 @@ pub(super) fn bare(reference: &crate::Reference) -> Checked {
 
 /// Whether what is declared contradicts what is asked for.
 pub(super) fn risk(risk: &Risk, requests: &[Request]) -> Checked {
-    let asks = |test: fn(&Scope) -> bool| requests.iter().any(|request| test(&request.scope));
-    if !risk.egress && asks(|scope| matches!(scope, Scope::Http(_))) {
-        return Err("`risk.egress` is `false`, but an `http` capability is asked for".to_owned());
+    let leaves = |scope: &&Scope| {
+        matches!(scope, Scope::Http(_) | Scope::Tcp(_) | Scope::Udp(_) | Scope::Exec(_))
+    };
+    let writes = |scope: &&Scope| match scope {
+        Scope::Dir { access, .. }
+        | Scope::Keyvalue { access, .. }
+        | Scope::Blobstore { access, .. } => *access > Access::ReadOnly,
+        Scope::Exec(_) => true,
+        _ => false,
+    };
+    let asked = || requests.iter().map(|request| &request.scope);
+    if let Some(scope) = asked().find(leaves).filter(|_| !risk.egress) {
+        return Err(format!("`risk.egress` is `false`, but `{scope}` is asked for"));
     }
-    let writes = |scope: &Scope| matches!(scope, Scope::Dir { access: Access::ReadWrite, .. });
-    if !risk.writes && asks(writes) {
-        return Err("`risk.writes` is `false`, but a writable `dir` is asked for".to_owned());
+    if let Some(scope) = asked().find(writes).filter(|_| !risk.writes) {
+        return Err(format!("`risk.writes` is `false`, but `{scope}` is asked for"));
     }
     Ok(())
 }
@@ -176,6 +204,21 @@ pub fn env_name(name: &str) -> Checked {
     }
     Err(format!(
         "`{}` is not the name of an environment variable: letters, digits and `_`, no digit first",
+        printable(name)
+    ))
+}
+
+/// The name of a bucket, a container or a secret.
+pub fn store_name(name: &str) -> Checked {
+    let first = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let ok = name.len() <= 63
+        && name.bytes().next().is_some_and(first)
+        && name.bytes().all(|b| first(b) || b"-_.".contains(&b));
+    if ok {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` is not a name such as `sessions`: 63 lower-case letters, digits, `-`, `_` and `.`, a letter or digit first",
         printable(name)
     ))
 }

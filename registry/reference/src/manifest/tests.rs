@@ -136,7 +136,7 @@ fn wrong_values_are_refused_where_they_stand() {
         ("\"/store\"", "\"store\"", "\"store", "it must begin with `/`"),
         ("\"/store\"", "\"/a/../b\"", "\"/a/", "must not contain `..`"),
         ("\"/store\"", "\"/a//b\"", "\"/a/", "must not contain"),
-        ("\"rw\"", "\"write\"", "\"write", "must be `ro` or `rw`"),
+        ("\"rw\"", "\"write\"", "\"write", "must be `ro`, `create` or `rw`"),
         ("\"TZ\"", "\"T=Z\"", "\"T=Z", "is not the name of an environment variable"),
         ("10_000", "0", "0\n\n[settings", "`limits.deadline-ms` must be from 1"),
         ("default = 500", "default = 0", "0\nminimum", "the default must be at least 1"),

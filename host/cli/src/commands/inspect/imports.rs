@@ -85,6 +85,9 @@ fn usual(name: &str) -> Option<CapabilityKind> {
     match () {
         () if starts("wasi:filesystem/") => Some(CapabilityKind::Dir),
         () if starts("wasi:cli/environment@") => Some(CapabilityKind::Env),
+        () if starts("wasi:sockets/ip-name-lookup@") => Some(CapabilityKind::Dns),
+        () if starts("wasi:sockets/udp") => Some(CapabilityKind::Udp),
+        () if starts("wasi:sockets/tcp") => Some(CapabilityKind::Tcp),
         () => None,
     }
 }
