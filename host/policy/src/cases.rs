@@ -8,7 +8,8 @@ use longshore_reference::authored::{Item, Table, read};
 use longshore_reference::{Digest, Manifest, Reference, Signer, Source};
 
 use crate::cedar::{Circumstances, Decision, Environment, Principal, parse_scope};
-use crate::{Error, MAX_BYTES, Needs, Policy, Role};
+use crate::policy::MAX_BYTES;
+use crate::{Error, Needs, Policy, Role};
 
 /// Test cases, with the policies that they are about.
 #[derive(Clone, Debug)]
@@ -61,7 +62,9 @@ impl Case {
     #[must_use]
     pub fn run(&self, policy: &Policy) -> Ran {
         let principal = Principal::new(&self.needs, &self.circumstances.tenant);
-        let decision = policy.judge(&principal, &self.circumstances, &self.asked);
+        let mut policy = policy.clone();
+        policy.set_circumstances(self.circumstances.clone());
+        let decision = policy.judge(&principal, &self.asked);
         let mut differences = Vec::new();
         let permitted: Vec<_> = decision.permitted.iter().map(|p| p.scope.to_string()).collect();
         let ids: Vec<&str> = match decision.permits() {

@@ -8,6 +8,7 @@ mod circumstances;
 mod condition;
 mod facts;
 mod judge;
+mod parameter;
 mod principal;
 mod read;
 mod resource;
@@ -26,7 +27,8 @@ pub use read::Finding;
 pub(crate) use facts::Facts;
 pub(crate) use judge::{Kept, judge};
 pub(crate) use read::read;
-pub(crate) use statement::{Statement, Written};
+pub(crate) use resource::parse_scope;
+pub(crate) use statement::{Effect, Statement, Written};
 pub(crate) use text::Text;
 pub(crate) use truth::Truth;
 
@@ -62,9 +64,13 @@ impl Kinds {
         self.0 == 0
     }
 
+    pub(crate) fn iter(self) -> impl Iterator<Item = CapabilityKind> {
+        CapabilityKind::ALL.into_iter().filter(move |kind| self.has(*kind))
+    }
+
     /// The kind, where there is only one.
     pub(crate) fn only(self) -> Option<CapabilityKind> {
-        let mut those = CapabilityKind::ALL.iter().copied().filter(|kind| self.has(*kind));
+        let mut those = self.iter();
         those.next().filter(|_| those.next().is_none())
     }
 }

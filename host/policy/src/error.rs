@@ -8,6 +8,21 @@ pub enum Error {
     /// The policy file has a mistake.
     #[error("{0}")]
     Text(Misread),
+    /// A Cedar policy cannot be read: its syntax, or its types.
+    #[error("{0}")]
+    Cedar(Misread),
+    /// A Cedar policy names an entity, an attribute or an action that there is not.
+    #[error("{0}")]
+    Unknown(Misread),
+    /// A Cedar policy names a scope, a component or a parameter that is none.
+    #[error("{0}")]
+    Scope(Misread),
+    /// A Cedar policy contradicts itself or another, or can never apply.
+    #[error("{0}")]
+    Contradiction(Misread),
+    /// A file of test cases has a mistake.
+    #[error("{0}")]
+    Cases(Misread),
     /// An `--allow` flag has a mistake.
     #[error("`--allow {flag}` is not understood: {reason}")]
     Flag {
@@ -34,6 +49,11 @@ impl Error {
             Self::Text(_) => "LS-POL-001",
             Self::Flag { .. } => "LS-POL-002",
             Self::Set { .. } => "LS-POL-003",
+            Self::Cedar(_) => "LS-POL-004",
+            Self::Unknown(_) => "LS-POL-005",
+            Self::Scope(_) => "LS-POL-006",
+            Self::Contradiction(_) => "LS-POL-007",
+            Self::Cases(_) => "LS-POL-008",
         }
     }
 
@@ -41,12 +61,31 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Text(misread) => misread.suggestion.clone(),
+            Self::Text(misread)
+            | Self::Cedar(misread)
+            | Self::Unknown(misread)
+            | Self::Scope(misread)
+            | Self::Contradiction(misread)
+            | Self::Cases(misread) => misread.suggestion.clone(),
             Self::Flag { hint, .. } => Some(hint.clone()),
             Self::Set { .. } => Some(
                 "write `--set name=value`, or `--set PATTERN::name=value` for a dependency"
                     .to_owned(),
             ),
+        }
+    }
+
+    /// Where the mistake is, if it is in a file.
+    #[must_use]
+    pub const fn misread(&self) -> Option<&Misread> {
+        match self {
+            Self::Text(misread)
+            | Self::Cedar(misread)
+            | Self::Unknown(misread)
+            | Self::Scope(misread)
+            | Self::Contradiction(misread)
+            | Self::Cases(misread) => Some(misread),
+            Self::Flag { .. } | Self::Set { .. } => None,
         }
     }
 }

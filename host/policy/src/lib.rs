@@ -24,24 +24,32 @@
 //!     role: Role::Root,
 //!     imports: vec!["wasi:clocks/wall-clock@0.2.3".to_owned()],
 //!     manifest: None,
+//!     signers: Vec::new(),
 //! };
 //! assert!(policy.decide(&needs).unwrap().clock());
 //! assert!(Policy::default().decide(&needs).is_err());
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod cases;
+mod cedar;
 mod decide;
 mod error;
 mod grant;
 mod needs;
 mod policy;
+mod profile;
 mod refusal;
 mod rule;
 
+pub use cases::{Case, Cases, Ran};
+pub use cedar::{
+    Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA,
+};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use needs::{Needs, Role};
-pub use policy::{CEILING_FACTOR, Policy};
+pub use policy::{CEILING_FACTOR, Entry, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 
 #[cfg(test)]

@@ -249,6 +249,21 @@ impl Condition {
         }
     }
 
+    /// Whether it asks for the attribute.
+    pub(crate) fn reads(&self, attribute: Attribute) -> bool {
+        match self {
+            Self::And(both) | Self::Or(both) => both.0.reads(attribute) || both.1.reads(attribute),
+            Self::Not(other) => other.reads(attribute),
+            Self::OneOf(own, _)
+            | Self::Like(own, _)
+            | Self::Number(own, _)
+            | Self::Below(own, ..)
+            | Self::Flag(own) => *own == attribute,
+            Self::Cedar(_, reads) => reads.contains(&attribute),
+            Self::Always(_) | Self::Who(_) | Self::Within(_) | Self::Kind(_) => false,
+        }
+    }
+
     /// The scopes that it names.
     pub(crate) fn scopes<'c>(&'c self, into: &mut Vec<&'c Scope>) {
         match self {

@@ -11,11 +11,14 @@ use longshore_model::Scope;
 use longshore_reference::Digest;
 
 use super::statement::{Effect, Statement};
-use super::{Circumstances, Facts, Principal, Truth, resource};
-use crate::rule::Parameters;
+use super::{Circumstances, Facts, Principal, Truth};
+use crate::Parameter;
 
-/// How many decisions are kept.
-const KEPT: usize = 4096;
+/// For how many who ask decisions are kept, and for how many scopes of each.
+const ASKERS: usize = 256;
+const SCOPES: usize = 256;
+/// How many policies a grant names.
+const TOLD: usize = 8;
 /// How many parts of one request are put to the policies.
 const MAX_CANDIDATES: usize = 1024;
 
@@ -39,9 +42,22 @@ pub struct Permitted {
     /// The ids of the policies that permit it, the strongest first.
     pub by: Vec<Arc<str>>,
     /// What comes with it, from the strongest of them.
-    pub(crate) parameters: Parameters,
+    pub(crate) parameter: Parameter,
     /// Whether one of them names this very host.
-    pub(crate) exact: bool,
+    pub(crate) named: bool,
+}
+
+impl Permitted {
+    /// The policies that decided it, in a few words: where something stands behind the scope, the
+    /// one that says it.
+    pub(crate) fn rule(&self) -> String {
+        let told = if self.parameter == Parameter::None { TOLD } else { 1 };
+        let words: Vec<_> = self.by.iter().take(told).map(AsRef::as_ref).collect();
+        match self.by.len().saturating_sub(TOLD) {
+            more if more > 0 && told > 1 => format!("{} and {more} more", words.join(", ")),
+            _ => words.join(", "),
+        }
+    }
 }
 
 impl Decision {
@@ -52,9 +68,19 @@ impl Decision {
     }
 }
 
+/// By whom and under which circumstances it was asked.
+type Asker = (Digest, Digest);
+
 /// Decisions that were made before.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<HashMap<(Digest, Digest, Scope), Arc<Decision>>>);
+pub(crate) struct Kept(Mutex<HashMap<Asker, HashMap<Scope, Arc<Decision>>>>);
+
+/// What was decided is no part of what a policy means.
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -66,23 +92,25 @@ impl Kept {
     /// The decision for the same question, or the one that `decide` makes.
     pub(crate) fn or_decide(
         &self,
-        principal: &Principal,
-        circumstances: &Circumstances,
+        asker: Asker,
         scope: &Scope,
         decide: impl FnOnce() -> Decision,
     ) -> Arc<Decision> {
-        let key = (principal.identity(), circumstances.identity(), scope.clone());
         // A thread that panicked while it held the lock has left whole entries behind.
         let lock = || self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(decision) = lock().get(&key) {
+        if let Some(decision) = lock().get(&asker).and_then(|kept| kept.get(scope)) {
             return Arc::clone(decision);
         }
         let decision = Arc::new(decide());
         let mut kept = lock();
-        if kept.len() >= KEPT {
+        if kept.len() >= ASKERS {
             kept.clear();
         }
-        kept.insert(key, Arc::clone(&decision));
+        let of_asker = kept.entry(asker).or_default();
+        if of_asker.len() >= SCOPES {
+            of_asker.clear();
+        }
+        of_asker.insert(scope.clone(), Arc::clone(&decision));
         decision
     }
 }
@@ -95,25 +123,18 @@ pub(crate) fn judge(
     asked: &Scope,
 ) -> Decision {
     let kind = asked.kind();
-    let concerns = |statement: &&Arc<Statement>| {
-        statement.kinds.has(kind)
-            && statement.who.as_ref().is_none_or(|group| principal.is_in(group))
-    };
+    let concerns = |statement: &&Arc<Statement>| statement.concerns(kind, principal);
     // The strongest first: those that name whom they are for, then the later ones.
-    let mut permits: Vec<_> = statements
-        .iter()
-        .filter(concerns)
-        .filter(|s| s.effect == Effect::Permit)
-        .filter(|s| s.who.is_some() || !principal.is_anonymous())
-        .rev()
-        .collect();
+    let permits = statements.iter().filter(concerns).filter(|s| s.is_permit_for(principal));
+    let mut permits: Vec<_> = permits.rev().collect();
     permits.sort_by_key(|statement| statement.who.is_none());
     let forbids: Vec<_> =
         statements.iter().filter(concerns).filter(|s| s.effect == Effect::Forbid).collect();
     let mut decision = Decision::default();
     let mut candidates = vec![asked.clone()];
-    let named = permits.iter().rev().flat_map(|permit| &permit.proposes);
-    for scope in named.filter_map(|own| resource::intersect(asked, own)) {
+    let parts = permits.iter().rev().flat_map(|permit| &permit.proposes);
+    let parts = parts.filter(|_| asked.may_be_narrowed());
+    for scope in parts.filter_map(|own| asked.intersect(own)) {
         if candidates.len() < MAX_CANDIDATES && !candidates.contains(&scope) {
             candidates.push(scope);
         }
@@ -122,12 +143,12 @@ pub(crate) fn judge(
         let facts = Facts::new(principal, circumstances, &scope);
         let mut by = Vec::new();
         let mut strongest = None;
-        let mut exact = false;
+        let mut named = false;
         for permit in &permits {
-            match permit.condition.holds(&facts) {
-                Truth::Yes if permit.serves(&scope) => {
+            match permit.holds(&facts) {
+                Truth::Yes if permit.serves(kind) => {
                     strongest.get_or_insert(*permit);
-                    exact |= permit.names_host_of(&scope);
+                    named |= permit.names_host_of(&scope);
                     by.push(Arc::clone(&permit.id));
                 }
                 Truth::Partly | Truth::Fails if !decision.partly.contains(&permit.id) => {
@@ -137,8 +158,7 @@ pub(crate) fn judge(
             }
         }
         let Some(strongest) = strongest else { continue };
-        let forbidding = forbids.iter().filter(|s| s.condition.holds(&facts) != Truth::No);
-        let before = decision.forbidden_by.len();
+        let forbidding = forbids.iter().filter(|s| s.holds(&facts) != Truth::No);
         let mut forbidden = false;
         for forbid in forbidding {
             forbidden = true;
@@ -146,10 +166,11 @@ pub(crate) fn judge(
                 decision.forbidden_by.push(Arc::clone(&forbid.id));
             }
         }
-        debug_assert!(forbidden || before == decision.forbidden_by.len());
-        if !forbidden {
-            let parameters = strongest.parameters.clone();
-            decision.permitted.push(Permitted { scope, by, parameters, exact });
+        // A part of what is permitted already adds something where it may lead to a private address.
+        let told = |wider: &Permitted| scope.is_within(&wider.scope) && (wider.named || !named);
+        if !forbidden && !decision.permitted.iter().any(told) {
+            let parameter = strongest.parameter.clone();
+            decision.permitted.push(Permitted { scope, by, parameter, named });
         }
     }
     decision

@@ -73,6 +73,14 @@ impl Group {
         })
     }
 
+    /// It as the rest of Longshore writes it.
+    pub(crate) fn pattern(&self) -> String {
+        match self.kind {
+            GroupKind::File => format!("file:{}", self.id),
+            _ => self.id.clone(),
+        }
+    }
+
     /// Reads an entity that a policy names as a principal or a group of them.
     pub(crate) fn read(uid: &EntityUID) -> Result<Self, Misnamed> {
         let fail = |reason: String, suggestion: Option<String>| Misnamed {

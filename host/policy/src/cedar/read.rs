@@ -10,13 +10,14 @@ use cedar_policy_core::parser::{Loc, parse_policyset};
 use cedar_policy_core::validator::{
     ValidationError, ValidationMode, ValidationWarning, Validator, ValidatorSchema,
 };
+use longshore_model::Scope;
 use longshore_reference::authored::{Misread, closest, did_you_mean};
 use miette::Diagnostic;
 
 use super::statement::{Effect, Statement, Written};
-use super::{Kinds, SCHEMA, resource};
-use crate::rule::Parameters;
-use crate::{Error, MAX_BYTES};
+use super::{Kinds, SCHEMA, parameter};
+use crate::policy::MAX_BYTES;
+use crate::Error;
 
 /// What Cedar knows of our principals, actions and resources.
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
@@ -196,7 +197,7 @@ fn annotations(template: &Template, statement: &mut Statement, page: &mut Page<'
             "id" => statement.id = value.into(),
             "description" | "reason" => {}
             "scope" => match statement.kinds.only() {
-                Some(kind) => match resource::parse(kind, value) {
+                Some(kind) => match Scope::of(kind, Some(value)).map_err(|error| error.to_string()) {
                     Ok(scope) => statement.proposes.push(scope),
                     Err(why) => page.fail(at, Error::Scope, why, None),
                 },
@@ -206,14 +207,14 @@ fn annotations(template: &Template, statement: &mut Statement, page: &mut Page<'
                     page.fail(at, Error::Scope, what, Some(mend));
                 }
             },
-            _ => match statement.parameters.annotate(name, value, page.file) {
-                Some(Ok(())) if statement.effect == Effect::Forbid => {
+            _ => match parameter::read(name, value, statement.kinds, page.file) {
+                Some(Ok(_)) if statement.effect == Effect::Forbid => {
                     page.warn(at, format!("`@{name}` means nothing to a `forbid`"), None);
                 }
-                Some(Ok(())) => {}
+                Some(Ok(read)) => statement.parameter = read,
                 Some(Err(why)) => page.fail(at, Error::Scope, why, None),
                 None => {
-                    let known = ANNOTATIONS.iter().chain(Parameters::NAMES).copied();
+                    let known = ANNOTATIONS.iter().chain(parameter::NAMES).copied();
                     let near = closest(name, known).map(did_you_mean);
                     page.warn(at, format!("the annotation `@{name}` means nothing here"), near);
                 }

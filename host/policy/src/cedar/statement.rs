@@ -5,12 +5,14 @@ use std::sync::Arc;
 use cedar_policy_core::ast::{
     ActionConstraint, EntityReference, EntityUID, PrincipalOrResourceConstraint, Template,
 };
-use longshore_model::Scope;
+use longshore_model::{CapabilityKind, Scope};
 
+use super::facts::Attribute;
 use super::condition::{self, Condition, Misnamed, eid};
 use super::principal::Group;
-use super::{Facts, Kinds, Truth, resource, write};
-use crate::rule::{Parameters, Rule};
+use super::{Facts, Kinds, Principal, Truth, parameter, resource, write};
+use crate::Parameter;
+use crate::rule::Rule;
 
 /// Whether a policy permits or forbids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub(crate) struct Statement {
     /// The scopes that a request may be narrowed to: what it names with `in`, and its `@scope`.
     pub(crate) proposes: Vec<Scope>,
     /// What comes with the permission: the host's folder, and so on.
-    pub(crate) parameters: Parameters,
+    pub(crate) parameter: Parameter,
     /// Its text.
     pub(crate) source: Written,
 }
@@ -56,21 +58,25 @@ impl PartialEq for Statement {
             && self.who == other.who
             && self.condition == other.condition
             && self.proposes == other.proposes
-            && self.parameters == other.parameters
+            && self.parameter == other.parameter
     }
 }
 
 impl Statement {
     /// A rule as a policy, without a detour over text.
     pub(crate) fn of_rule(rule: Rule) -> Self {
+        let (condition, proposes) = match resource::value(&rule.scope) {
+            Some(_) => (Condition::Within(rule.scope.clone()), vec![rule.scope.clone()]),
+            None => (Condition::Always(true), Vec::new()),
+        };
         Self {
             id: rule.origin.as_str().into(),
             effect: Effect::Permit,
             kinds: Kinds::one(rule.scope.kind()),
             who: Group::of_target(&rule.target),
-            condition: Condition::Within(rule.scope.clone()),
-            proposes: vec![rule.scope.clone()],
-            parameters: rule.parameters.clone(),
+            condition,
+            proposes,
+            parameter: rule.parameter.clone(),
             source: Written::Rule(Arc::new(rule)),
         }
     }
@@ -121,27 +127,80 @@ impl Statement {
             who,
             condition,
             proposes,
-            parameters: Parameters::default(),
+            parameter: Parameter::None,
             source: Written::Cedar("".into()),
         })
     }
 
-    /// What it says of everything that the facts are about.
+    /// Whether its head lets it be about a request of that kind by `principal`.
+    pub(crate) fn concerns(&self, kind: CapabilityKind, principal: &Principal) -> bool {
+        self.kinds.has(kind) && self.who.as_ref().is_none_or(|group| principal.is_in(group))
+    }
+
+    /// Whether it permits something to `principal`. Who is not named, and says nothing itself, is
+    /// permitted nothing.
+    pub(crate) fn is_permit_for(&self, principal: &Principal) -> bool {
+        self.effect == Effect::Permit
+            && match &self.who {
+                Some(group) => principal.is_in(group),
+                None => !principal.is_anonymous(),
+            }
+    }
+
+    /// What it says of everything that the facts are about; its head was asked before.
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> Truth {
-        if !self.kinds.has(facts.kind)
-            || self.who.as_ref().is_some_and(|group| !facts.principal.is_in(group))
-        {
-            return Truth::No;
-        }
         self.condition.holds(facts)
     }
 
     /// Whether it names one host itself, and that host is the one of `scope`: only then may what it
     /// permits lead to a private address.
     pub(crate) fn names_host_of(&self, scope: &Scope) -> bool {
-        self.proposes.iter().any(|own| {
-            resource::is_exact(own) && resource::within(scope, own) == Truth::Yes
-        })
+        self.proposes.iter().any(|own| own.names_one_host() && scope.is_within(own))
+    }
+
+    /// Whether what it permits can be given: a folder of the guest needs one of the host.
+    pub(crate) fn serves(&self, kind: CapabilityKind) -> bool {
+        parameter::suffices(kind, &self.parameter)
+    }
+
+    /// What it names: asked for by a component that says nothing itself.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Scope> {
+        let bare = [Scope::Clock, Scope::Random].into_iter();
+        let bare = bare.filter(|scope| self.kinds.has(scope.kind()));
+        bare.chain(self.proposes.iter().cloned())
+    }
+
+    /// Whether all that `permit` permits is forbidden by it, as far as their texts say it.
+    pub(crate) fn shadows(&self, permit: &Self) -> bool {
+        let who = self.who.is_none() || self.who == permit.who;
+        who && permit.kinds.and(self.kinds) == permit.kinds
+            && match (&self.condition, &permit.condition) {
+                (Condition::Always(true), _) => true,
+                (Condition::Within(forbidden), Condition::Within(own)) => own.is_within(forbidden),
+                (forbidden, own) => forbidden == own,
+            }
+    }
+
+    /// Whether it asks for the time.
+    pub(crate) fn reads_time(&self) -> bool {
+        self.condition.reads(Attribute::Time)
+    }
+
+    /// For whom it is and what about, in a few words.
+    pub(crate) fn summary(&self) -> String {
+        let who = self.who.as_ref().map_or_else(|| "every component".to_owned(), Group::to_string);
+        let mut what: Vec<_> = self.proposes.iter().map(Scope::to_string).collect();
+        if what.is_empty() {
+            what = self.kinds.iter().map(|kind| kind.to_string()).collect();
+            if self.kinds == Kinds::all() {
+                what = vec!["everything".to_owned()];
+            }
+        }
+        let more = match (&self.condition, self.proposes.len()) {
+            (Condition::Always(_), _) | (Condition::Within(_), 1) => "",
+            _ => ", where its condition holds",
+        };
+        format!("{who}: {}{more}", what.join(", "))
     }
 
     /// It as Cedar.

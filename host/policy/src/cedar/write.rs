@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::rule::Rule;
 
 use super::principal::Group;
-use super::resource;
+use super::{parameter, resource};
 
 /// A text as Cedar writes it.
 pub(crate) fn quoted(text: &str) -> String {
@@ -33,13 +33,13 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn rule(rule: &Rule) -> String {
     let kind = rule.scope.kind();
     let mut text = format!("@id({})\n", quoted(&rule.origin));
-    for (name, value) in rule.annotations() {
+    if let Some((name, value)) = parameter::annotation(&rule.parameter) {
         let _ = writeln!(text, "@{name}({})", quoted(&value));
     }
     let who = Group::of_target(&rule.target).map(|group| format!(" in {group}"));
     let _ = writeln!(
         text,
-        "permit (\n  principal{},\n  action == Action::{},\n  resource in {}\n);",
+        "permit (\n  principal{},\n  action == Action::{},\n  resource{}\n);",
         who.unwrap_or_default(),
         quoted(kind.as_str()),
         resource::written(&rule.scope),
