@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, run,
+    build, completions, doctor, inspect, key, new, policy, publish, pull, push, receipt, registry, run,
     runs, sign, verify,
 };
 
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     #[command(subcommand)]
     Key(key::Command),
+    #[command(subcommand)]
+    Policy(policy::Command),
     #[command(subcommand)]
     Runs(runs::Command),
     #[command(subcommand)]

@@ -12,7 +12,7 @@ use longshore::client::ClientConfig;
 use longshore::engine::Allocation;
 use longshore::journal::{Journal, Store};
 use longshore::model::{Clock as _, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Circumstances, Policy};
 use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
@@ -20,6 +20,7 @@ use longshore_config::{Environment, Named, Settings};
 use longshore_store_sqlite::SqliteStore;
 
 use crate::args::Global;
+use crate::commands::policy::{self, Policies};
 use crate::commands::Done;
 use crate::error::Error;
 use crate::output::Output;
@@ -134,13 +135,24 @@ impl Context {
         }
     }
 
-    /// The operator's policy: of a file, or what the settings say.
-    pub(crate) fn policy(&self, file: Option<&Path>) -> Result<Policy, Error> {
-        let Some(path) = file.or_else(|| there(&self.settings().ok()?.policy)) else {
-            return Ok(Policy::default());
-        };
-        let text = read_text(path)?;
-        Ok(Policy::from_toml(&text, &path.display().to_string())?)
+    /// The operator's policy: of files and a profile, or what the settings say.
+    pub(crate) fn policy(&self, named: &Policies) -> Result<Policy, Error> {
+        let settings = self.settings()?;
+        let word = |word: &Option<String>| word.as_deref().and_then(|word| word.parse().ok());
+        let profile = named.profile.or_else(|| word(&settings.profile));
+        let mut policy = profile.map(Policy::profile).unwrap_or_default();
+        let usual = there(&settings.policy).map(Path::to_owned);
+        let files = if named.policy.is_empty() { usual.as_slice() } else { &named.policy };
+        for file in policy::files(files)? {
+            policy.merge(policy::read(&file)?);
+        }
+        // A profile is for the environment of its name, unless somebody says otherwise.
+        let purpose = named.env.or(if named.profile.is_some() { None } else { word(&settings.environment) });
+        if let Some(environment) = purpose {
+            let circumstances = policy.circumstances().clone();
+            policy.set_circumstances(Circumstances { environment, ..circumstances });
+        }
+        Ok(policy)
     }
 
     /// `text` as a reference that names its registry: its own, or the default one.

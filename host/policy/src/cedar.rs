@@ -17,6 +17,9 @@ mod text;
 mod truth;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use longshore_model::CapabilityKind;
 
 pub use circumstances::{Circumstances, Environment};

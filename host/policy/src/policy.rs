@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use longshore_model::{CapabilityKind, LIMITS, LimitName, Limits, Scope};
+use longshore_model::{CapabilityKind, LIMITS, LimitName, Limits, Scope, Timestamp};
 use longshore_reference::authored::{Item, Table, read};
 use longshore_reference::{
     Digest, Hasher, canonical, check_env_name, check_guest_path, read_access, read_limits,
@@ -132,6 +132,18 @@ impl Policy {
     /// Decides under these circumstances from now on.
     pub fn set_circumstances(&mut self, circumstances: Circumstances) {
         self.circumstances = circumstances;
+        self.under = OnceLock::new();
+    }
+
+    /// Decides for data with this label from now on.
+    pub fn set_label(&mut self, label: impl Into<String>) {
+        self.circumstances.label = label.into();
+        self.under = OnceLock::new();
+    }
+
+    /// Decides as of `now` from now on.
+    pub fn set_time(&mut self, now: Timestamp) {
+        self.circumstances.time = now;
         self.under = OnceLock::new();
     }
 

@@ -118,7 +118,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
 
 fn check(args: &Check, context: &Context) -> Done {
     let (mut shown, mut lines, mut mistakes) = (Vec::new(), Vec::new(), 0);
-    for path in policy_files(&args.files)? {
+    for path in files(&args.files)? {
         let (text, name) = (read_text(&path)?, path.display().to_string());
         let (policy, findings) = Policy::examine(&text, &name);
         mistakes += findings.iter().filter(|f| matches!(f, Finding::Mistake(_))).count();
@@ -172,7 +172,7 @@ fn test(args: &Test, context: &Context) -> Done {
     let folder = args.cases.parent().unwrap_or(Path::new(""));
     let named = cases.policies.iter().map(|file| folder.join(file)).chain(args.policy.clone());
     let mut policy = cases.profile.map(Policy::profile).unwrap_or_default();
-    for path in policy_files(&named.collect::<Vec<_>>())? {
+    for path in files(&named.collect::<Vec<_>>())? {
         policy.merge(read(&path)?);
     }
     let ran: Vec<_> = cases.cases.iter().map(|case| (case, case.run(&policy))).collect();
@@ -267,7 +267,7 @@ fn is_cedar(path: &Path) -> bool {
 }
 
 /// The files that are named, and those in the folders that are named, by name.
-pub(crate) fn policy_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in named {
         if !path.is_dir() {

@@ -175,6 +175,14 @@ fn statement(template: &Template, page: &mut Page<'_>) -> Option<Statement> {
     statement.id = format!("{name}:{line}").into();
     statement.source = Written::Cedar(template.loc().and_then(Loc::snippet).unwrap_or("").into());
     annotations(template, &mut statement, page);
+    let missing = statement.kinds.only().filter(|kind| !statement.serves(*kind));
+    if statement.effect == Effect::Permit
+        && let Some(kind) = missing
+    {
+        let what = format!("a `permit` of `{kind}` needs `@host`: the folder of the host");
+        let mend = "write `@host(\"./folder\")` before it".to_owned();
+        page.fail(at, Error::Scope, what, Some(mend));
+    }
     if statement.kinds == Kinds::default() {
         let what = "none of its actions is about its resource: the policy does nothing";
         page.fail(at, Error::Contradiction, what.to_owned(), None);
