@@ -20,8 +20,8 @@ use longshore_config::{Environment, Named, Settings};
 use longshore_store_sqlite::SqliteStore;
 
 use crate::args::Global;
-use crate::commands::policy::{self, Policies};
 use crate::commands::Done;
+use crate::commands::policy::{self, Policies};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress;
@@ -147,7 +147,8 @@ impl Context {
             policy.merge(policy::read(&file)?);
         }
         // A profile is for the environment of its name, unless somebody says otherwise.
-        let purpose = named.env.or(if named.profile.is_some() { None } else { word(&settings.environment) });
+        let purpose =
+            named.env.or(if named.profile.is_some() { None } else { word(&settings.environment) });
         if let Some(environment) = purpose {
             let circumstances = policy.circumstances().clone();
             policy.set_circumstances(Circumstances { environment, ..circumstances });

@@ -94,11 +94,13 @@ impl Case {
         }
         let expected: Vec<_> = self.granted.iter().map(Scope::to_string).collect();
         if !expected.is_empty() && expected != permitted {
-            let list = |scopes: &[String]| {
-                told(&scopes.iter().map(String::as_str).collect::<Vec<_>>())
-            };
-            differences
-                .push(format!("expected {} granted, not {}", list(&expected), list(&permitted)));
+            let list =
+                |scopes: &[String]| told(&scopes.iter().map(String::as_str).collect::<Vec<_>>());
+            differences.push(format!(
+                "expected {} granted, not {}",
+                list(&expected),
+                list(&permitted)
+            ));
         }
         Ran { differences, decision }
     }
@@ -117,7 +119,11 @@ fn cases(root: &Table<'_>) -> Cases {
     if cases.is_empty() && root.is_sound() {
         root.fail("there is no `[[case]]`");
     }
-    Cases { policies, profile: root.get("profile").and_then(|item| item.check(item.string()?.parse())), cases }
+    Cases {
+        policies,
+        profile: root.get("profile").and_then(|item| item.check(item.string()?.parse())),
+        cases,
+    }
 }
 
 const KEYS: &[&str] = &[

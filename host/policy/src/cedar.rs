@@ -10,6 +10,7 @@ mod facts;
 mod judge;
 mod parameter;
 mod principal;
+mod propose;
 mod read;
 mod resource;
 mod statement;

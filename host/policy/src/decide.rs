@@ -7,13 +7,11 @@ use longshore_model::{CapabilityKind, LIMITS, Limits, Scope};
 use longshore_reference::{Request, SettingsError, SettingsSchema};
 use serde_json::Value;
 
+use crate::cedar::{Effect, Statement, Written};
 use crate::needs::guarded;
 use crate::policy::SettingValue;
-use crate::cedar::{Effect, Statement, Written};
 use crate::rule::Target;
-use crate::{
-    Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Principal, Refusal, Role,
-};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Principal, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -134,12 +132,14 @@ impl<'c> Case<'c> {
         }
         let mut requests: Vec<Request> = Vec::new();
         for statement in self.permits() {
-            // What a condition holds back is not missed.
-            let optional = matches!(statement.source, Written::Cedar(_));
             for scope in statement.names().filter(|scope| self.needs.uses(scope.kind())) {
-                match requests.iter_mut().find(|request| request.scope == scope) {
-                    Some(request) => request.optional &= optional,
-                    None => requests.push(Request { scope, reason: String::new(), optional }),
+                if requests.iter().any(|request| request.scope == scope) {
+                    continue;
+                }
+                // What a condition holds back was not meant for it, and is not missed.
+                let decision = self.policy.judge(&self.principal, &scope);
+                if decision.permits() || !decision.forbidden_by.is_empty() {
+                    requests.push(Request { scope, reason: String::new(), optional: false });
                 }
             }
         }

@@ -43,9 +43,7 @@ mod refusal;
 mod rule;
 
 pub use cases::{Case, Cases, Ran};
-pub use cedar::{
-    Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA,
-};
+pub use cedar::{Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use needs::{Needs, Role};

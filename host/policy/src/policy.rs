@@ -13,7 +13,8 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::cedar::{
-    self, Circumstances, Decision, Effect, Environment, Finding, Kept, Principal, Statement, Written,
+    self, Circumstances, Decision, Effect, Environment, Finding, Kept, Principal, Statement,
+    Written,
 };
 use crate::profile;
 use crate::rule::{Rule, Target, beside, check_host};
@@ -98,7 +99,8 @@ impl Policy {
     /// The first mistake in the text; [`Policy::examine`] tells them all.
     pub fn from_cedar(text: &str, file: &str) -> Result<Self, Error> {
         let (statements, findings) = cedar::read(text, file);
-        let mistake = |finding| if let Finding::Mistake(error) = finding { Some(error) } else { None };
+        let mistake =
+            |finding| if let Finding::Mistake(error) = finding { Some(error) } else { None };
         if let Some(error) = findings.into_iter().find_map(mistake) {
             return Err(error);
         }
@@ -189,9 +191,8 @@ impl Policy {
             let timed = self.statements.iter().any(|statement| statement.reads_time());
             self.circumstances.identity(timed)
         });
-        self.kept.or_decide((principal.identity(), under), asked, || {
-            self.judge_anew(principal, asked)
-        })
+        self.kept
+            .or_decide((principal.identity(), under), asked, || self.judge_anew(principal, asked))
     }
 
     /// As [`Policy::judge`], remembering nothing.

@@ -1,7 +1,7 @@
 //! The policies that are shipped: what is usual for each environment.
 
-use crate::cedar::{Circumstances, Environment};
 use crate::Policy;
+use crate::cedar::{Circumstances, Environment};
 
 const DEVELOPMENT: &str = include_str!("profiles/development.cedar");
 const STAGING: &str = include_str!("profiles/staging.cedar");
@@ -25,7 +25,8 @@ mod tests {
 
     #[test]
     fn every_profile_is_read_without_a_word() {
-        for (environment, text) in Environment::ALL.into_iter().zip([DEVELOPMENT, STAGING, PRODUCTION])
+        for (environment, text) in
+            Environment::ALL.into_iter().zip([DEVELOPMENT, STAGING, PRODUCTION])
         {
             let (_, findings) = Policy::examine(text, "profile.cedar");
             assert_eq!(findings, [], "{environment}");

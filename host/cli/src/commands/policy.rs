@@ -126,7 +126,8 @@ fn check(args: &Check, context: &Context) -> Done {
             findings.iter().for_each(|finding| say(finding, context));
         }
         let count = policy.len();
-        lines.push([name.clone(), format!("{count} polic{}", if count == 1 { "y" } else { "ies" })]);
+        lines
+            .push([name.clone(), format!("{count} polic{}", if count == 1 { "y" } else { "ies" })]);
         let findings: Vec<_> = findings.iter().map(finding).collect();
         shown.push(json!({ "file": name, "policies": count, "findings": findings }));
     }

@@ -5,6 +5,7 @@
 mod component;
 mod help;
 mod mistakes;
+mod policy;
 mod registry;
 mod settings;
 mod signals;

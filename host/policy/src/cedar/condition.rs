@@ -7,9 +7,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy_core::ast::{
-    BinaryOp, EntityUID, Expr, ExprKind, Literal, Pattern, UnaryOp, Var,
-};
+use cedar_policy_core::ast::{BinaryOp, EntityUID, Expr, ExprKind, Literal, Pattern, UnaryOp, Var};
 use longshore_model::Scope;
 
 use super::facts::{Attribute, Facts, Known};
@@ -69,9 +67,7 @@ impl Condition {
 
     /// Compiles an expression that Cedar's validator has found to be a condition.
     pub(crate) fn compile(expr: &Expr) -> Result<Self, Misnamed> {
-        let both = |left: &Expr, right: &Expr| {
-            Ok((Self::compile(left)?, Self::compile(right)?))
-        };
+        let both = |left: &Expr, right: &Expr| Ok((Self::compile(left)?, Self::compile(right)?));
         Ok(match expr.expr_kind() {
             ExprKind::Lit(Literal::Bool(value)) => Self::Always(*value),
             ExprKind::And { left, right } => {
@@ -128,14 +124,17 @@ impl Condition {
                 let Some(attribute) = attribute(right) else { return Ok(None) };
                 texts(left).map(|texts| Self::OneOf(attribute, texts))
             }
-            BinaryOp::Less => match (attribute(left), number(right), number(left), attribute(right))
-            {
-                (Some(attribute), Some(bound), ..) => Some(Self::Below(attribute, bound, false)),
-                (.., Some(bound), Some(attribute)) => {
-                    Some(Self::Not(Box::new(Self::Below(attribute, bound, true))))
+            BinaryOp::Less => {
+                match (attribute(left), number(right), number(left), attribute(right)) {
+                    (Some(attribute), Some(bound), ..) => {
+                        Some(Self::Below(attribute, bound, false))
+                    }
+                    (.., Some(bound), Some(attribute)) => {
+                        Some(Self::Not(Box::new(Self::Below(attribute, bound, true))))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             BinaryOp::LessEq => {
                 match (attribute(left), number(right), number(left), attribute(right)) {
                     (Some(attribute), Some(bound), ..) => Some(Self::Below(attribute, bound, true)),
@@ -216,9 +215,9 @@ impl Condition {
             Self::Or(both) => both.0.holds(facts).or(|| both.1.holds(facts)),
             Self::Not(other) => other.holds(facts).not(),
             Self::OneOf(attribute, texts) => match facts.known(*attribute) {
-                Known::Text(text) => texts.iter().fold(Truth::No, |found, one| {
-                    found.or(|| text.equals(one))
-                }),
+                Known::Text(text) => {
+                    texts.iter().fold(Truth::No, |found, one| found.or(|| text.equals(one)))
+                }
                 _ => Truth::Fails,
             },
             Self::Like(attribute, pattern) => match facts.known(*attribute) {

@@ -4,8 +4,8 @@
 use std::cell::OnceCell;
 
 use cedar_policy_core::ast::{
-    Context, Entity, EntityUID, EntityUIDEntry, Expr, Literal, Request, RestrictedExpr,
-    Value, ValueKind, Var,
+    Context, Entity, EntityUID, EntityUIDEntry, Expr, Literal, Request, RestrictedExpr, Value,
+    ValueKind, Var,
 };
 use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;

@@ -16,8 +16,8 @@ use miette::Diagnostic;
 
 use super::statement::{Effect, Statement, Written};
 use super::{Kinds, SCHEMA, parameter};
-use crate::policy::MAX_BYTES;
 use crate::Error;
+use crate::policy::MAX_BYTES;
 
 /// What Cedar knows of our principals, actions and resources.
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
@@ -86,6 +86,9 @@ fn policies(page: &mut Page<'_>) -> Vec<Statement> {
         }
     };
     validate(&set, page);
+    if page.findings.iter().any(|(_, finding)| matches!(finding, Finding::Mistake(_))) {
+        return Vec::new(); // what else there is to say of them would mislead
+    }
     let mut templates: Vec<_> = set.all_templates().collect();
     templates.sort_by_key(|template| start(template.loc()));
     let mut statements: Vec<Statement> = Vec::new();
@@ -98,8 +101,12 @@ fn policies(page: &mut Page<'_>) -> Vec<Statement> {
             page.fail(at, Error::Cedar, what, Some(mend.to_owned()));
             continue;
         }
-        let Some(statement) = statement(template, page) else { continue };
-        let line = page.misread(at, String::new(), None).line;
+        let Some(mut statement) = statement(template, page) else { continue };
+        let Misread { line, column, .. } = page.misread(at, String::new(), None);
+        let named = template.annotations().any(|(name, _)| name.as_ref() == "id");
+        if lines.contains_key(&statement.id) && !named {
+            statement.id = format!("{}:{column}", statement.id).into(); // two on one line
+        }
         if let Some(first) = lines.insert(Arc::clone(&statement.id), line) {
             let what = format!("the policy of line {first} has the id `{}` too", statement.id);
             page.fail(at, Error::Contradiction, what, Some("give each its own `@id`".to_owned()));
@@ -137,7 +144,8 @@ fn validate(set: &PolicySet, page: &mut Page<'_>) {
         };
         page.fail(at, kind, plain(&error.to_string()), hint);
     }
-    for warning in warnings {
+    let sound = page.findings.is_empty();
+    for warning in warnings.filter(|_| sound) {
         let (at, hint) = place(&warning);
         let message = plain(&warning.to_string());
         match warning {
@@ -205,7 +213,8 @@ fn annotations(template: &Template, statement: &mut Statement, page: &mut Page<'
             "id" => statement.id = value.into(),
             "description" | "reason" => {}
             "scope" => match statement.kinds.only() {
-                Some(kind) => match Scope::of(kind, Some(value)).map_err(|error| error.to_string()) {
+                Some(kind) => match Scope::of(kind, Some(value)).map_err(|error| error.to_string())
+                {
                     Ok(scope) => statement.proposes.push(scope),
                     Err(why) => page.fail(at, Error::Scope, why, None),
                 },
@@ -240,9 +249,9 @@ fn shadowed(statement: &Statement, others: &[Statement], at: usize, page: &mut P
             _ => continue,
         };
         if forbid.shadows(permit) {
-            let what = format!("`{}` permits nothing: `{}` forbids all of it", permit.id, forbid.id);
+            let what =
+                format!("`{}` permits nothing: `{}` forbids all of it", permit.id, forbid.id);
             page.warn(at, what, None);
         }
     }
 }
-

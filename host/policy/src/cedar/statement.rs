@@ -7,10 +7,10 @@ use cedar_policy_core::ast::{
 };
 use longshore_model::{CapabilityKind, Scope};
 
-use super::facts::Attribute;
 use super::condition::{self, Condition, Misnamed, eid};
+use super::facts::Attribute;
 use super::principal::Group;
-use super::{Facts, Kinds, Principal, Truth, parameter, resource, write};
+use super::{Facts, Kinds, Principal, Truth, parameter, propose, resource, write};
 use crate::Parameter;
 use crate::rule::Rule;
 
@@ -119,7 +119,10 @@ impl Statement {
         };
         let mut scopes = Vec::new();
         condition.scopes(&mut scopes);
-        let proposes = scopes.into_iter().cloned().collect();
+        let mut proposes: Vec<Scope> = scopes.into_iter().cloned().collect();
+        if effect == Effect::Permit {
+            proposes.extend(propose::scopes(&condition, kinds));
+        }
         Ok(Self {
             id: template.id().to_string().into(),
             effect,

@@ -95,7 +95,8 @@ fn shape_like(pattern: &Pattern, head: &str, tail: &str, label: bool) -> Truth {
         elements.iter().filter_map(char_of).collect()
     };
     let wild = |element: &PatternElem| *element == PatternElem::Wildcard;
-    let (Some(first), Some(last)) = (elements.iter().position(wild), elements.iter().rposition(wild))
+    let (Some(first), Some(last)) =
+        (elements.iter().position(wild), elements.iter().rposition(wild))
     else {
         // No wildcard: it is one text.
         return match shaped(&literal(elements), head, tail, label) {
