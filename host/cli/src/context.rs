@@ -12,11 +12,12 @@ use longshore::client::ClientConfig;
 use longshore::engine::Allocation;
 use longshore::journal::{Journal, Store};
 use longshore::model::{Clock as _, Timestamp};
-use longshore::policy::{Circumstances, Policy};
+use longshore::policy::{Approvals, Circumstances, Policy};
 use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
 use longshore_config::{Environment, Named, Settings};
+use longshore_store_postgres::{Address, Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
 
 use crate::args::Global;
@@ -102,15 +103,30 @@ impl Context {
         Ok(self.builder()?.trust(anything).build()?)
     }
 
-    /// The journal of this host, on disk.
+    /// The journal of this host: on the server that is named, or on disk.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(SqliteStore::open(self.home()?.journal())?))
+        match self.server()? {
+            Some(options) => Ok(Arc::new(PostgresStore::open(options)?)),
+            None => Ok(Arc::new(SqliteStore::open(self.home()?.journal())?)),
+        }
+    }
+
+    /// The server that keeps the journal, if one is named.
+    pub(crate) fn server(&self) -> Result<Option<Options>, Error> {
+        let settings = self.settings()?;
+        let Some(url) = &settings.store else { return Ok(None) };
+        let mut options = Options::new(Address::parse(url.reveal())?);
+        for path in &settings.extra_ca {
+            let pem = read_bytes(path, MAX_FILE)?;
+            options.trust_pem(&pem, &path.display().to_string())?;
+        }
+        Ok(Some(options))
     }
 
     /// The journal for reading: an empty one where nothing was journaled yet.
     pub(crate) fn journal(&self) -> Result<Journal, Error> {
         let clock = Arc::new(SystemClock);
-        if self.home()?.journal().exists() {
+        if self.settings()?.store.is_some() || self.home()?.journal().exists() {
             return Ok(Journal::new(self.store()?, clock));
         }
         Ok(Journal::in_memory(clock))
@@ -135,7 +151,8 @@ impl Context {
         }
     }
 
-    /// The operator's policy: of files and a profile, or what the settings say.
+    /// The operator's policy: of files and a profile, or what the settings say; and what was
+    /// approved.
     pub(crate) fn policy(&self, named: &Policies) -> Result<Policy, Error> {
         let settings = self.settings()?;
         let word = |word: &Option<String>| word.as_deref().and_then(|word| word.parse().ok());
@@ -153,7 +170,17 @@ impl Context {
             let circumstances = policy.circumstances().clone();
             policy.set_circumstances(Circumstances { environment, ..circumstances });
         }
+        policy.hold(self.approvals()?);
         Ok(policy)
+    }
+
+    /// What was approved on this host.
+    pub(crate) fn approvals(&self) -> Result<Approvals, Error> {
+        let path = self.home()?.approvals();
+        match std::fs::exists(&path) {
+            Ok(false) => Ok(Approvals::default()),
+            _ => Ok(Approvals::from_json(&read_text(&path)?, &path.display().to_string())?),
+        }
     }
 
     /// `text` as a reference that names its registry: its own, or the default one.

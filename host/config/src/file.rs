@@ -3,6 +3,8 @@
 use longshore_reference::Repository;
 use longshore_reference::authored::{Item, Misread, Table, closest, did_you_mean, read};
 
+use crate::StoreUrl;
+
 /// The largest `config.toml` that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
 
@@ -18,6 +20,7 @@ const KEYS: &[&str] = &[
     "policy",
     "environment",
     "profile",
+    "store",
 ];
 
 /// What a host may be for.
@@ -36,6 +39,7 @@ pub(crate) struct Authored {
     pub(crate) policy: Option<String>,
     pub(crate) environment: Option<String>,
     pub(crate) profile: Option<String>,
+    pub(crate) store: Option<StoreUrl>,
 }
 
 impl Authored {
@@ -58,6 +62,7 @@ fn authored(root: &Table<'_>) -> Authored {
         policy: root.get("policy").as_ref().and_then(path),
         environment: root.get("environment").as_ref().and_then(environment),
         profile: root.get("profile").as_ref().and_then(environment),
+        store: root.get("store").as_ref().and_then(store),
     }
 }
 
@@ -69,6 +74,12 @@ fn host(item: &Item<'_>) -> Option<String> {
     let text = item.string()?;
     item.check(check_host(text))?;
     Some(text.to_owned())
+}
+
+fn store(item: &Item<'_>) -> Option<StoreUrl> {
+    let url = StoreUrl::parse(item.string()?);
+    item.check(url.as_ref().map(|_| ()).map_err(Clone::clone))?;
+    url.ok()
 }
 
 fn path(item: &Item<'_>) -> Option<String> {

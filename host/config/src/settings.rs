@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::file::{Authored, MAX_BYTES, check_environment, check_host};
-use crate::{Environment, Error};
+use crate::{Environment, Error, StoreUrl};
 
 /// A file that somebody named, or one that is looked for where it usually is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct Settings {
     pub environment: Option<String>,
     /// Whose policies of those that are shipped are in force: one of the same words.
     pub profile: Option<String>,
+    /// The server that keeps the journal; a file in the home unless named.
+    pub store: Option<StoreUrl>,
 }
 
 impl Settings {
@@ -62,6 +64,14 @@ impl Settings {
                 Some(text)
             }
             None => authored.registry,
+        };
+        let store = match environment.text("LONGSHORE_STORE")? {
+            Some(text) => {
+                let name = "LONGSHORE_STORE";
+                let url = StoreUrl::parse(&text);
+                Some(url.map_err(|reason| Error::Variable { name, reason })?)
+            }
+            None => authored.store,
         };
         let docker_home = || Some(environment.path("HOME")?.join(".docker"));
         let named = |variable, written: Option<String>, usual: &str| match environment
@@ -98,6 +108,7 @@ impl Settings {
             docker_config,
             trust_policy,
             policy,
+            store,
             home,
         })
     }

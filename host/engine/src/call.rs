@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use longshore_journal::Run;
 use longshore_model::{
-    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Stream, Usage,
+    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Scope, Stream, Usage,
 };
 use longshore_policy::Grant;
 use wasmtime::component::Val;
@@ -15,6 +15,7 @@ use wasmtime::component::Val;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
+use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Function, fault};
 
 /// What is shared by all calls of one run: its journal, the numbering of its calls, and what they used together.
@@ -26,14 +27,15 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    uses: Mutex<Uses>,
 }
 
 impl RunContext {
     /// The context of a run that was opened.
     #[must_use]
     pub fn new(run: Run) -> Self {
-        let (calls, usage) = (AtomicU32::new(0), Mutex::default());
-        Self(Arc::new(RunShared { run, calls, usage }))
+        let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
+        Self(Arc::new(RunShared { run, calls, usage, uses }))
     }
 
     /// The run's journal.
@@ -46,6 +48,12 @@ impl RunContext {
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the calls used so far of what they were granted.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -90,6 +98,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
     journal_failure: OnceLock<longshore_journal::Error>,
@@ -108,6 +117,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
             journal_failure: OnceLock::new(),
@@ -133,6 +143,18 @@ impl Scene {
 
     pub(crate) fn denied(&self, denied: Denied) {
         self.record(Event::Denied(denied));
+    }
+
+    /// Notes that a granted capability was used: with the narrowest scope that covers this use, not the one that was granted.
+    /// Every capability calls this where it lets something pass, as often as it likes.
+    pub(crate) fn used(&self, scope: Scope) {
+        match self.uses.note(&scope) {
+            Use::Again => {}
+            Use::First | Use::Untold => {
+                let mut uses = self.cx.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
+                uses.add(self.grant.component(), scope);
+            }
+        }
     }
 
     pub(crate) fn next_effect(&self) -> u32 {

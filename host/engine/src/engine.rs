@@ -239,6 +239,9 @@ impl Flavor {
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(budget);
+        // What a component holds in its own tables counts like what the host holds for it.
+        let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {

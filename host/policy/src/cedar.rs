@@ -30,6 +30,7 @@ pub use read::Finding;
 
 pub(crate) use facts::Facts;
 pub(crate) use judge::{Kept, judge};
+pub(crate) use principal::Group;
 pub(crate) use read::read;
 pub(crate) use resource::parse_scope;
 pub(crate) use statement::{Effect, Statement, Written};

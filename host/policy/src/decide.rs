@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use longshore_model::{CapabilityKind, LIMITS, Limits, Scope};
+use longshore_model::{CapabilityKind, HostPattern, LIMITS, Limits, Scope};
 use longshore_reference::{Request, SettingsError, SettingsSchema};
 use serde_json::Value;
 
 use crate::cedar::{Effect, Statement, Written};
+use crate::grant::Asker;
+use crate::hint;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::Target;
-use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Principal, Refusal, Role};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Policy, Principal, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -36,6 +38,8 @@ impl Policy {
             secrets: BTreeSet::new(),
             limits,
             lowered,
+            private: case.private(),
+            asker: Asker::of(needs),
         };
         let requests = case.requests();
         let mut denials = Vec::new();
@@ -44,7 +48,14 @@ impl Policy {
                 denials.push(case.denial(request));
             }
         }
+        if self.mode() == Mode::Count {
+            case.count(&mut grant);
+        }
         case.explain(&requests, &grant, &mut denials);
+        // What was refused above is told once.
+        let told = |held: &Denial| denials.iter().all(|denial| denial.scope != held.scope);
+        let held: Vec<_> = self.held(needs).into_iter().filter(told).collect();
+        denials.extend(held);
         let settings = match self.settings_of(needs) {
             Ok((settings, secrets)) => {
                 (grant.settings, grant.secrets) = (settings, secrets);
@@ -160,6 +171,7 @@ impl<'c> Case<'c> {
                 scope: part.scope.clone(),
                 parameter: part.parameter.clone(),
                 named: part.named,
+                asked: true,
                 rule: part.rule(),
             };
             match grant.scopes.iter_mut().find(|old| old.scope == new.scope) {
@@ -169,6 +181,42 @@ impl<'c> Case<'c> {
             }
         }
         decision.permits()
+    }
+
+    /// The names that may lead to private addresses, with the rules that say so.
+    fn private(&self) -> Vec<(HostPattern, String)> {
+        let for_it = self.policy.private.iter().filter(|rule| rule.target.matches(self.needs));
+        for_it.map(|rule| (rule.host.clone(), rule.origin.clone())).collect()
+    }
+
+    /// Adds what the operator allows and the manifest does not ask for, each marked so.
+    fn count(&self, grant: &mut Grant) {
+        let permits = self.permits();
+        let named = permits.iter().rev().flat_map(|statement| statement.names());
+        for scope in named.filter(|scope| self.needs.uses(scope.kind())) {
+            for part in &self.policy.judge(&self.principal, &scope).permitted {
+                let taken =
+                    grant.scopes.iter().any(|granted| match (&granted.scope, &part.scope) {
+                        // One folder for each guest path, one access for each store: what was asked for
+                        // stays.
+                        (Scope::Dir { path: a, .. }, Scope::Dir { path: b, .. })
+                        | (Scope::Keyvalue { name: a, .. }, Scope::Keyvalue { name: b, .. })
+                        | (Scope::Blobstore { name: a, .. }, Scope::Blobstore { name: b, .. }) => {
+                            a == b
+                        }
+                        (granted, allowed) => allowed.is_within(granted),
+                    });
+                if !taken {
+                    grant.scopes.push(Granted {
+                        scope: part.scope.clone(),
+                        parameter: part.parameter.clone(),
+                        named: part.named,
+                        asked: false,
+                        rule: part.rule(),
+                    });
+                }
+            }
+        }
     }
 
     /// Denies every guarded import that neither the grant, nor an optional request, nor an earlier
@@ -186,7 +234,7 @@ impl<'c> Case<'c> {
                 continue;
             }
             let (rule, hint) = match self.needs.manifest {
-                Some(_) => ("its manifest does not ask for it".to_owned(), author(kind)),
+                Some(_) => ("its manifest does not ask for it".to_owned(), hint::author(kind)),
                 None => (self.refused_by(kind, &[]), self.operator(&stand_in(kind))),
             };
             let import = Some(import.clone());
@@ -262,34 +310,8 @@ impl<'c> Case<'c> {
     }
 
     fn operator(&self, scope: &Scope) -> Hint {
-        let kind = scope.kind();
-        let text = scope.to_string();
-        let value = text.split_once('=').map_or("", |(_, value)| value);
-        let (argument, line) = match scope {
-            Scope::Clock | Scope::Random => (text.clone(), format!("{kind} = true")),
-            Scope::Dir { path, access } => {
-                let (host, access) = (format!(".{path}"), access.as_str());
-                let table = format!(
-                    "dir = [{{ guest = {}, host = {}, access = \"{access}\" }}]",
-                    quoted(path),
-                    quoted(&host)
-                );
-                (format!("dir={path}={host}:{access}"), table)
-            }
-            _ => (text.clone(), format!("{kind} = [{}]", quoted(value))),
-        };
-        let flag = match &self.needs.role {
-            Role::Root => argument,
-            Role::Dependency { interface } => format!("{interface}::{argument}"),
-        };
-        let policy = format!("[[allow]]\ncomponent = {}\n{line}", quoted(&self.needs.pattern()));
-        Hint::Operator { flag, policy }
+        hint::operator(scope, &self.needs.role, &self.needs.pattern())
     }
-}
-
-/// A text as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 /// The scope to suggest where none was asked for; its upper-case words stand for what the operator
@@ -303,16 +325,4 @@ fn stand_in(kind: CapabilityKind) -> Scope {
         _ => None,
     };
     Scope::of(kind, value).unwrap_or(Scope::Clock)
-}
-
-fn author(kind: CapabilityKind) -> Hint {
-    let keys = match kind {
-        CapabilityKind::Http => "scope = \"https://HOST\"\n",
-        CapabilityKind::Keyvalue | CapabilityKind::Blobstore => "name = \"default\"\n",
-        CapabilityKind::Secret => "name = \"NAME\"\n",
-        CapabilityKind::Exec => "program = \"PROGRAM\"\n",
-        _ => "",
-    };
-    let (open, close) = if keys.is_empty() { ("[", "]") } else { ("[[", "]]") };
-    Hint::Author { manifest: format!("{open}capabilities.{kind}{close}\n{keys}reason = \"…\"") }
 }

@@ -39,6 +39,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The list of approvals cannot be read.
+    #[error("the approvals in `{file}` cannot be read: {reason}")]
+    Approvals {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -49,11 +57,12 @@ impl Error {
             Self::Text(_) => "LS-POL-001",
             Self::Flag { .. } => "LS-POL-002",
             Self::Set { .. } => "LS-POL-003",
-            Self::Cedar(_) => "LS-POL-004",
-            Self::Unknown(_) => "LS-POL-005",
-            Self::Scope(_) => "LS-POL-006",
-            Self::Contradiction(_) => "LS-POL-007",
-            Self::Cases(_) => "LS-POL-008",
+            Self::Approvals { .. } => "LS-POL-004",
+            Self::Cedar(_) => "LS-POL-005",
+            Self::Unknown(_) => "LS-POL-006",
+            Self::Scope(_) => "LS-POL-007",
+            Self::Contradiction(_) => "LS-POL-008",
+            Self::Cases(_) => "LS-POL-009",
         }
     }
 
@@ -72,6 +81,10 @@ impl Error {
                 "write `--set name=value`, or `--set PATTERN::name=value` for a dependency"
                     .to_owned(),
             ),
+            Self::Approvals { .. } => Some(
+                "it is written by `longshore approve`: restore it, or move it away and approve anew"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -85,7 +98,7 @@ impl Error {
             | Self::Scope(misread)
             | Self::Contradiction(misread)
             | Self::Cases(misread) => Some(misread),
-            Self::Flag { .. } | Self::Set { .. } => None,
+            Self::Flag { .. } | Self::Set { .. } | Self::Approvals { .. } => None,
         }
     }
 }

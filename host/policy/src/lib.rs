@@ -31,22 +31,30 @@
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod approval;
 mod cases;
 mod cedar;
 mod decide;
 mod error;
 mod grant;
+mod hint;
+mod mode;
 mod needs;
+mod observe;
 mod policy;
 mod profile;
 mod refusal;
 mod rule;
 
+pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
 pub use cases::{Case, Cases, Ran};
 pub use cedar::{Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
-pub use needs::{Needs, Role};
+pub use hint::manifest_entry;
+pub use mode::Mode;
+pub use needs::{Needs, Role, component_pattern};
+pub use observe::{Change, Observed, What};
 pub use policy::{CEILING_FACTOR, Entry, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 

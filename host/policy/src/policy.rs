@@ -13,12 +13,12 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::cedar::{
-    self, Circumstances, Decision, Effect, Environment, Finding, Kept, Principal, Statement,
+    self, Circumstances, Decision, Effect, Environment, Finding, Group, Kept, Principal, Statement,
     Written,
 };
 use crate::profile;
-use crate::rule::{Rule, Target, beside, check_host};
-use crate::{Error, Parameter};
+use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
+use crate::{Approvals, Error, Mode, Parameter};
 
 /// The largest policy file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -35,7 +35,10 @@ pub struct Policy {
     /// What the circumstances are remembered by.
     under: OnceLock<Digest>,
     pub(crate) settings: Vec<SettingRule>,
+    pub(crate) private: Vec<Private>,
+    mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
+    pub(crate) approvals: Approvals,
 }
 
 /// A policy as it is shown.
@@ -75,7 +78,10 @@ impl fmt::Debug for Policy {
             .field("policies", &self.statements)
             .field("circumstances", &self.circumstances)
             .field("settings", &settings)
+            .field("private", &self.private)
+            .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
+            .field("approvals", &self.approvals)
             .finish()
     }
 }
@@ -198,18 +204,31 @@ impl Policy {
     /// As [`Policy::judge`], remembering nothing.
     #[must_use]
     pub fn judge_anew(&self, principal: &Principal, asked: &Scope) -> Decision {
-        cedar::judge(&self.statements, principal, &self.circumstances, asked)
+        let for_it = |rule: &&Private| match Group::of_target(&rule.target) {
+            Some(group) => principal.is_in(&group),
+            None => true,
+        };
+        let private = self.private.iter().filter(for_it).map(|rule| rule.host.clone());
+        let private: Vec<_> = private.collect();
+        cedar::judge(&self.statements, principal, &self.circumstances, &private, asked)
     }
 
     /// Adds the rule of an `--allow` flag: `clock`, `random`, `env=NAME`, `dir=/guest=./host:rw`,
     /// `http=SCOPE`, or one of them after `PATTERN::` for the components of that repository or
-    /// interface. It is stronger than what was there before.
+    /// interface. It is stronger than what was there before. `private=HOST` is no capability: it lets
+    /// a name that is allowed lead to private addresses.
     ///
     /// # Errors
     ///
     /// [`Error::Flag`], with the syntax as its hint.
     pub fn allow_flag(&mut self, flag: &str) -> Result<(), Error> {
-        self.add([Statement::of_rule(Rule::from_flag(flag)?)]);
+        match Private::from_flag(flag) {
+            Some(private) => {
+                self.private.push(private?);
+                self.kept = Arc::default();
+            }
+            None => self.add([Statement::of_rule(Rule::from_flag(flag)?)]),
+        }
         Ok(())
     }
 
@@ -243,6 +262,17 @@ impl Policy {
         Ok(())
     }
 
+    /// Sets how strictly components are held to their manifests.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = Some(mode);
+    }
+
+    /// How strictly components are held to their manifests.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or_default()
+    }
+
     /// Caps the limit `name` at `value`; a lower ceiling that is there stays.
     pub fn ceiling(&mut self, name: LimitName, value: u64) {
         let ceiling = self.ceilings.entry(name).or_insert(value);
@@ -258,8 +288,16 @@ impl Policy {
             self.under = OnceLock::new();
         }
         self.settings.extend(other.settings);
+        if !other.private.is_empty() {
+            self.private.extend(other.private);
+            self.kept = Arc::default();
+        }
+        self.mode = other.mode.or(self.mode);
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
+        }
+        for approval in other.approvals.all() {
+            self.approvals.accept(approval.clone());
         }
     }
 
@@ -286,16 +324,31 @@ impl Policy {
         let rules: Vec<_> = self.statements.iter().map(meaning).collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
-        let meaning = json!({
-            "rules": rules,
-            "settings": settings,
-            "ceilings": self.ceilings(),
-            "environment": self.circumstances.environment.as_str(),
-            "label": self.circumstances.label,
-            "tenant": self.circumstances.tenant,
-        });
+        let private: Vec<_> =
+            self.private.iter().map(|p| json!([p.target.to_string(), p.host])).collect();
+        let mut meaning =
+            json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        // Left out where they are not used, so that policies keep their digests.
+        let Circumstances { environment, label, tenant, .. } = &self.circumstances;
+        if *environment != Environment::default() {
+            meaning["environment"] = json!(environment.as_str());
+        }
+        for (name, text) in [("label", label), ("tenant", tenant)] {
+            if !text.is_empty() {
+                meaning[name] = json!(text);
+            }
+        }
+        if !private.is_empty() {
+            meaning["private"] = json!(private);
+        }
+        if self.mode() != Mode::Enforce {
+            meaning["mode"] = json!(self.mode());
+        }
+        if !self.approvals.all().is_empty() {
+            meaning["approvals"] = json!(self.approvals.all());
+        }
         let mut hasher = Hasher::new();
-        hasher.update(b"longshore policy v2\n");
+        hasher.update(b"longshore policy v1\n");
         hasher.update(
             &canonical::to_vec(&meaning).expect("rules, names and numbers have a JSON form"),
         );
@@ -304,15 +357,18 @@ impl Policy {
 }
 
 fn policy(root: &Table<'_>, file: &str) -> Policy {
-    root.only(&["version", "allow", "settings", "ceilings"]);
+    root.only(&["version", "mode", "allow", "settings", "ceilings"]);
     if let Some(item) = root.need("version")
         && item.positive().is_some_and(|version| version != 1)
     {
         item.fail("this version of Longshore reads policies of version 1");
     }
-    let mut policy = Policy::default();
+    let mode = root.get("mode").and_then(|item| item.parsed());
+    let mut policy = Policy { mode, ..Policy::default() };
     for table in root.tables("allow") {
-        policy.add(allow(&table, file).into_iter().map(Statement::of_rule));
+        let (rules, private) = allow(&table, file);
+        policy.add(rules.into_iter().map(Statement::of_rule));
+        policy.private.extend(private);
     }
     for (pattern, item) in root.table("settings").map(|t| t.entries()).unwrap_or_default() {
         policy.settings.extend(settings(pattern, &item));
@@ -343,15 +399,15 @@ fn settings(pattern: &str, item: &Item<'_>) -> Vec<SettingRule> {
     values.into_iter().filter_map(rule).collect()
 }
 
-fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
+fn allow(table: &Table<'_>, file: &str) -> (Vec<Rule>, Vec<Private>) {
     let kinds = CapabilityKind::ALL.map(CapabilityKind::as_str);
-    let known: Vec<_> = ["component"].into_iter().chain(kinds).collect();
+    let known: Vec<_> = ["component", "private"].into_iter().chain(kinds).collect();
     table.only(&known);
     let target = match table.get("component") {
         Some(item) => match item.string().and_then(|text| item.check(Target::parse(text))) {
             Some(target) => target,
             // The mistake is reported; the policy as a whole is refused.
-            None => return Vec::new(),
+            None => return Default::default(),
         },
         None => Target::Any,
     };
@@ -396,11 +452,21 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
             }
         }
     }
+    let private = private(table, &target, name);
     // Not where a misspelt key is why: that mistake is told.
-    if rules.is_empty() && table.is_sound() {
+    if rules.is_empty() && private.is_empty() && table.is_sound() {
         table.fail("this `[[allow]]` allows nothing");
     }
-    rules
+    (rules, private)
+}
+
+fn private(table: &Table<'_>, target: &Target, file: &str) -> Vec<Private> {
+    let read = |item: Item<'_>| {
+        let host = item.check(private_host(item.string()?))?;
+        let origin = format!("{file}:{}", item.line());
+        Some(Private { target: target.clone(), host, origin })
+    };
+    table.strings("private").into_iter().filter_map(read).collect()
 }
 
 fn dir(table: &Table<'_>) -> Option<(Scope, String)> {

@@ -62,6 +62,11 @@ pub enum Hint {
         /// What `longshore.toml` lacks.
         manifest: String,
     },
+    /// The operator may accept that it asks for more than the version that was approved last.
+    Approval {
+        /// The component, as commands name it.
+        target: String,
+    },
 }
 
 impl fmt::Display for Hint {
@@ -84,6 +89,9 @@ impl fmt::Display for Hint {
                 let manifest = manifest.replace('\n', "; ");
                 write!(f, "its author must ask for it in `longshore.toml`: `{manifest}`")
             }
+            Self::Approval { target } => {
+                write!(f, "look at it and accept it with `longshore approve {target}`")
+            }
         }
     }
 }
@@ -95,7 +103,8 @@ impl Denial {
         match self.hint {
             Hint::Operator { .. } => "LS-POL-011",
             Hint::Author { .. } => "LS-POL-012",
-            Hint::Forbidden { .. } => "LS-POL-013",
+            Hint::Approval { .. } => "LS-POL-013",
+            Hint::Forbidden { .. } => "LS-POL-014",
         }
     }
 

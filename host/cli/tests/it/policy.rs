@@ -34,7 +34,7 @@ fn every_mistake_in_a_policy_is_told_with_its_place() {
     seen!("policy-check-mistakes", &home, "policy check policies");
     let document = json(&longshore(&home, "policy check policies --json"));
     assert_eq!(document["ok"], false);
-    assert_eq!(document["files"][0]["findings"][0]["code"], "LS-POL-005");
+    assert_eq!(document["files"][0]["findings"][0]["code"], "LS-POL-006");
     assert_eq!(document["files"][0]["findings"][0]["line"], 1);
     seen!("policy-mistake-run", &home, "run x.wasm --policy policies");
     write(
@@ -134,7 +134,7 @@ fn what_a_profile_forbids_no_flag_allows() {
     let words = format!("{run} --policy label.cedar --json");
     let refused = json(&longshore(&home, &words));
     let denial = &refused["error"]["denials"][0];
-    assert_eq!(denial["code"], "LS-POL-013");
+    assert_eq!(denial["code"], "LS-POL-014");
     assert_eq!(denial["change"]["forbidden"]["policies"][0], "public-only");
     let labelled = format!("{run} --policy label.cedar --label public --env staging");
     assert_eq!(stdout(&longshore(&home, &labelled)), "null");

@@ -66,8 +66,10 @@ impl Condition {
     }
 
     /// Compiles an expression that Cedar's validator has found to be a condition.
-    pub(crate) fn compile(expr: &Expr) -> Result<Self, Misnamed> {
-        let both = |left: &Expr, right: &Expr| Ok((Self::compile(left)?, Self::compile(right)?));
+    pub(crate) fn compile(expr: &Expr) -> Result<Self, Box<Misnamed>> {
+        let both = |left: &Expr, right: &Expr| -> Result<_, Box<Misnamed>> {
+            Ok((Self::compile(left)?, Self::compile(right)?))
+        };
         Ok(match expr.expr_kind() {
             ExprKind::Lit(Literal::Bool(value)) => Self::Always(*value),
             ExprKind::And { left, right } => {
@@ -105,7 +107,7 @@ impl Condition {
         })
     }
 
-    fn compare(op: BinaryOp, left: &Expr, right: &Expr) -> Result<Option<Self>, Misnamed> {
+    fn compare(op: BinaryOp, left: &Expr, right: &Expr) -> Result<Option<Self>, Box<Misnamed>> {
         Ok(match op {
             BinaryOp::Eq => {
                 let pair = match (attribute(left), attribute(right)) {
@@ -145,13 +147,14 @@ impl Condition {
                 }
             }
             BinaryOp::In => {
-                let member: fn(&EntityUID) -> Result<Self, Misnamed> = if is(left, Var::Resource) {
-                    within
-                } else if is(left, Var::Principal) {
-                    who
-                } else {
-                    return Ok(None);
-                };
+                let member: fn(&EntityUID) -> Result<Self, Box<Misnamed>> =
+                    if is(left, Var::Resource) {
+                        within
+                    } else if is(left, Var::Principal) {
+                        who
+                    } else {
+                        return Ok(None);
+                    };
                 let Some(groups) = entities(right) else { return Ok(None) };
                 let mut any = Self::Always(false);
                 for group in groups {
@@ -183,7 +186,7 @@ impl Condition {
     }
 
     /// Whatever is not understood here. The scopes and groups that it names are checked all the same.
-    fn cedar(expr: &Expr) -> Result<Self, Misnamed> {
+    fn cedar(expr: &Expr) -> Result<Self, Box<Misnamed>> {
         let mut reads = Vec::new();
         for part in expr.subexpressions() {
             match part.expr_kind() {
@@ -329,24 +332,24 @@ fn is_scope(uid: &EntityUID) -> bool {
 }
 
 /// `resource in SCOPE`.
-pub(crate) fn within(uid: &EntityUID) -> Result<Condition, Misnamed> {
+pub(crate) fn within(uid: &EntityUID) -> Result<Condition, Box<Misnamed>> {
     super::resource::read_scope(uid).map(Condition::Within)
 }
 
 /// `resource == SCOPE`: for kinds where a scope is one use.
-pub(crate) fn same(uid: &EntityUID) -> Result<Condition, Misnamed> {
+pub(crate) fn same(uid: &EntityUID) -> Result<Condition, Box<Misnamed>> {
     let scope = super::resource::read_scope(uid)?;
     if super::resource::is_one_use(&scope) {
         return Ok(Condition::Within(scope));
     }
-    Err(Misnamed {
+    Err(Box::new(Misnamed {
         entity: uid.clone(),
         reason: format!("a resource is one use and never equal to `{uid}`, which covers many"),
         suggestion: Some(format!("write `resource in {uid}`")),
-    })
+    }))
 }
 
 /// `principal in GROUP`.
-pub(crate) fn who(uid: &EntityUID) -> Result<Condition, Misnamed> {
+pub(crate) fn who(uid: &EntityUID) -> Result<Condition, Box<Misnamed>> {
     Group::read(uid).map(Condition::Who)
 }

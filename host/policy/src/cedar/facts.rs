@@ -10,7 +10,7 @@ use cedar_policy_core::ast::{
 use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::evaluator::Evaluator;
 use cedar_policy_core::extensions::Extensions;
-use longshore_model::{CapabilityKind, Scope};
+use longshore_model::{CapabilityKind, HostPattern, Scope};
 
 use super::{Circumstances, Principal, Text, Truth, resource};
 
@@ -89,6 +89,8 @@ pub(crate) struct Facts<'f> {
     pub(crate) circumstances: &'f Circumstances,
     pub(crate) scope: &'f Scope,
     pub(crate) kind: CapabilityKind,
+    /// The names that may lead to private addresses.
+    private: &'f [HostPattern],
     entities: OnceCell<Option<Entities>>,
 }
 
@@ -97,8 +99,10 @@ impl<'f> Facts<'f> {
         principal: &'f Principal,
         circumstances: &'f Circumstances,
         scope: &'f Scope,
+        private: &'f [HostPattern],
     ) -> Self {
-        Self { principal, circumstances, scope, kind: scope.kind(), entities: OnceCell::new() }
+        let (kind, entities) = (scope.kind(), OnceCell::new());
+        Self { principal, circumstances, scope, kind, private, entities }
     }
 
     pub(crate) fn known(&self, attribute: Attribute) -> Known<'_> {
@@ -119,7 +123,20 @@ impl<'f> Facts<'f> {
             Attribute::Time => Known::Other(true),
             Attribute::Wildcard => Known::Flag(Some(resource::is_wildcard(self.scope))),
             Attribute::Id => Known::Other(false),
+            Attribute::Of(resource::Attribute::Private) => Known::Flag(self.is_private()),
             Attribute::Of(attribute) => attribute.of(self.scope),
+        }
+    }
+
+    /// Whether the uses may lead to private addresses: because of what the host is, or because the
+    /// operator lets its name do so.
+    fn is_private(&self) -> Option<bool> {
+        let met = |own: &HostPattern| resource::host_within(self.scope, own);
+        let named = self.private.iter().map(met).fold(Truth::No, |found, one| found.or(|| one));
+        match (resource::is_private(self.scope), named) {
+            (true, _) | (_, Truth::Yes) => Some(true),
+            (false, Truth::No) => Some(false),
+            _ => None,
         }
     }
 
@@ -201,7 +218,7 @@ impl<'f> Facts<'f> {
         .ok()?;
         let resource = Entity::new(
             resource::uid(self.scope)?,
-            resource::expressions(self.scope),
+            resource::expressions(self.scope, self.is_private()),
             Default::default(),
             Default::default(),
             [],

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use longshore_model::Scope;
+use longshore_model::{HostPattern, Scope};
 use longshore_reference::Digest;
 
 use super::statement::{Effect, Statement};
@@ -115,11 +115,13 @@ impl Kept {
     }
 }
 
-/// Decides what of `asked` is permitted to `principal`.
+/// Decides what of `asked` is permitted to `principal`; names in `private` may lead to private
+/// addresses.
 pub(crate) fn judge(
     statements: &[Arc<Statement>],
     principal: &Principal,
     circumstances: &Circumstances,
+    private: &[HostPattern],
     asked: &Scope,
 ) -> Decision {
     let kind = asked.kind();
@@ -140,7 +142,7 @@ pub(crate) fn judge(
         }
     }
     for scope in candidates {
-        let facts = Facts::new(principal, circumstances, &scope);
+        let facts = Facts::new(principal, circumstances, &scope, private);
         let mut by = Vec::new();
         let mut strongest = None;
         let mut named = false;

@@ -82,11 +82,9 @@ impl Group {
     }
 
     /// Reads an entity that a policy names as a principal or a group of them.
-    pub(crate) fn read(uid: &EntityUID) -> Result<Self, Misnamed> {
-        let fail = |reason: String, suggestion: Option<String>| Misnamed {
-            entity: uid.clone(),
-            reason,
-            suggestion,
+    pub(crate) fn read(uid: &EntityUID) -> Result<Self, Box<Misnamed>> {
+        let fail = |reason: String, suggestion: Option<String>| {
+            Box::new(Misnamed { entity: uid.clone(), reason, suggestion })
         };
         let name = uid.entity_type().to_string();
         let Some(kind) = GroupKind::ALL.into_iter().find(|kind| kind.as_str() == name) else {

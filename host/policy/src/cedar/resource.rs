@@ -79,7 +79,7 @@ impl Attribute {
             }
             (Self::Program, Scope::Exec(exec)) => Known::Text(Text::is(exec.program())),
             (Self::Arguments, Scope::Exec(exec)) => Known::Text(arguments(exec)),
-            (Self::Host | Self::Private | Self::Ip, scope) => match host(scope) {
+            (Self::Host | Self::Ip, scope) => match host(scope) {
                 Some(host) => self.of_host(host),
                 None => Known::Other(false),
             },
@@ -92,8 +92,6 @@ impl Attribute {
             (Self::Host, None) => Known::Text(Text::is(host)),
             (Self::Host, Some("")) => Known::Text(Text::any()),
             (Self::Host, Some(tail)) => Known::Text(Text::label_before(tail)),
-            // What a wildcard stands for never leads to a private address.
-            (Self::Private, _) => Known::Flag(Some(is_private(host))),
             // A name has no address to policies, and neither have those below a domain.
             (_, wildcard) => Known::Other(wildcard != Some("")),
         }
@@ -132,12 +130,26 @@ fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Whether a host is this machine or one of a private network, as far as its text says it.
-fn is_private(host: &str) -> bool {
+/// Whether the host is this machine or one of a private network, as far as its text says it. What a
+/// wildcard stands for never leads to a private address.
+pub(crate) fn is_private(scope: &Scope) -> bool {
+    let Some(host) = host(scope) else { return false };
     match address(host) {
         Some(IpAddr::V4(address)) => is_private_v4(address),
         Some(IpAddr::V6(address)) => is_private_v6(address),
         None => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+/// Whether the hosts of the scope are among `own`.
+pub(crate) fn host_within(scope: &Scope, own: &HostPattern) -> Truth {
+    let Some(host) = host(scope).and_then(|host| host.parse::<HostPattern>().ok()) else {
+        return Truth::No;
+    };
+    match host.intersect(own) {
+        None => Truth::No,
+        Some(both) if both == host => Truth::Yes,
+        Some(_) => Truth::Partly,
     }
 }
 
@@ -247,9 +259,16 @@ pub(crate) fn uid(scope: &Scope) -> Option<EntityUID> {
     entity(type_of(scope.kind()), &id)
 }
 
-/// The attributes of the resource that are the same for all uses, as Cedar writes them.
-pub(crate) fn expressions<K: for<'n> From<&'n str>>(scope: &Scope) -> Vec<(K, RestrictedExpr)> {
+/// The attributes of the resource that are the same for all uses, as Cedar writes them; `private` is
+/// told by the facts.
+pub(crate) fn expressions<K: for<'n> From<&'n str>>(
+    scope: &Scope,
+    private: Option<bool>,
+) -> Vec<(K, RestrictedExpr)> {
     let mut those: Vec<(K, RestrictedExpr)> = Vec::new();
+    if let (Some(_), Some(private)) = (host(scope), private) {
+        those.push((K::from("private"), RestrictedExpr::val(private)));
+    }
     for (name, attribute) in ATTRIBUTES {
         if let Some(expression) = attribute.of(scope).expression(name) {
             those.push((K::from(name), expression));
@@ -266,11 +285,9 @@ pub(crate) fn expressions<K: for<'n> From<&'n str>>(scope: &Scope) -> Vec<(K, Re
 }
 
 /// The scope that a policy names as an entity.
-pub(crate) fn read_scope(uid: &EntityUID) -> Result<Scope, Misnamed> {
-    let fail = |reason: String, suggestion: Option<String>| Misnamed {
-        entity: uid.clone(),
-        reason,
-        suggestion,
+pub(crate) fn read_scope(uid: &EntityUID) -> Result<Scope, Box<Misnamed>> {
+    let fail = |reason: String, suggestion: Option<String>| {
+        Box::new(Misnamed { entity: uid.clone(), reason, suggestion })
     };
     let name = uid.entity_type().to_string();
     let Some(kind) = kind_of_type(&name).only() else {

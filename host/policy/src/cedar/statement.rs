@@ -82,7 +82,7 @@ impl Statement {
     }
 
     /// Compiles what Cedar has read and validated; its annotations are read by the caller.
-    pub(crate) fn compile(template: &Template) -> Result<Self, Misnamed> {
+    pub(crate) fn compile(template: &Template) -> Result<Self, Box<Misnamed>> {
         let mut who = None;
         let mut condition = Condition::Always(true);
         match template.principal_constraint().as_inner() {

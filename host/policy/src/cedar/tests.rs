@@ -228,6 +228,12 @@ fn addresses_are_known_to_policies_and_private_only_where_they_are_named() {
         assert!(!permits(forbid, &format!("http={private}")), "{private}");
     }
     assert!(permits(forbid, "http=http://93.184.216.34") && permits(forbid, "http=https://*"));
+    let mut led = cedar(forbid);
+    led.allow_flag("private=db.corp.example").unwrap();
+    for leads in ["http=https://db.corp.example", "http=https://*.corp.example", "http=https://*"] {
+        assert!(decide(&led, &needs(), leads).is_err(), "{leads} may lead to a private address");
+    }
+    assert!(decide(&led, &needs(), "http=https://a.corp.example").is_ok());
     let judged = |text: &str| {
         let principal = Principal::new(&needs(), "");
         let asked = "http=http://10.0.0.1:8080".parse().unwrap();
@@ -292,7 +298,7 @@ fn a_refusal_names_the_policies_that_forbid() {
     let manifest = Some(Manifest::from_toml(asks, "longshore.toml").unwrap());
     let refusal = policy.decide(&Needs { manifest, ..needs() }).unwrap_err();
     let denial = &refusal.denials[0];
-    assert_eq!((denial.rule.as_str(), denial.code()), ("forbidden by `no-time`", "LS-POL-013"));
+    assert_eq!((denial.rule.as_str(), denial.code()), ("forbidden by `no-time`", "LS-POL-014"));
     assert_eq!(denial.forbidden_by, ["no-time"]);
     let hint = "nothing allows it while it is forbidden: change `no-time`";
     assert_eq!(denial.hint.to_string(), hint);
@@ -302,26 +308,26 @@ fn a_refusal_names_the_policies_that_forbid() {
 fn mistakes_have_a_place_a_code_and_a_suggestion() {
     let http = "action == Action::\"http\", resource";
     for (text, place, code, message, hint) in [
-        ("permit (principal, action, resource", (1, 36), "LS-POL-004", "unexpected end", None),
-        ("permit (principal, action, resource)\nwhen { 1 };", (2, 8), "LS-POL-004", "type", None),
+        ("permit (principal, action, resource", (1, 36), "LS-POL-005", "unexpected end", None),
+        ("permit (principal, action, resource)\nwhen { 1 };", (2, 8), "LS-POL-005", "type", None),
         (
-            "permit (principal, action == Action::\"htp\", resource);",
+            "permit (principal, action == Action::\"htttp\", resource);",
             (1, 30),
-            "LS-POL-005",
+            "LS-POL-006",
             "unrecognized action",
             Some("http"),
         ),
         (
             "permit (principal in Repostory::\"r.example/x\", action, resource);",
             (1, 22),
-            "LS-POL-005",
+            "LS-POL-006",
             "unrecognized entity type",
             Some("Repository"),
         ),
         (
             &format!("permit (principal, {http})\nwhen {{ resource.hots == \"a\" }};"),
             (2, 8),
-            "LS-POL-005",
+            "LS-POL-006",
             "`hots`",
             Some("host"),
         ),
@@ -329,56 +335,56 @@ fn mistakes_have_a_place_a_code_and_a_suggestion() {
             "permit (principal, action, resource)\nwhen { context.environment == \
             Environment::\"prod\" };",
             (2, 31),
-            "LS-POL-005",
+            "LS-POL-006",
             "prod",
             Some("production"),
         ),
         (
             &format!("permit (principal, {http} in Http::\"ftp://a\");"),
             (1, 58),
-            "LS-POL-006",
+            "LS-POL-007",
             "is not an HTTP scope",
             None,
         ),
         (
             &format!("permit (principal, {http} == Http::\"https://a.example\");"),
             (1, 58),
-            "LS-POL-006",
+            "LS-POL-007",
             "covers many",
             Some("resource in Http"),
         ),
         (
             "permit (principal in Repository::\"flows/x\", action, resource);",
             (1, 22),
-            "LS-POL-006",
+            "LS-POL-007",
             "names no registry",
             None,
         ),
         (
             &format!("@scope(\"ftp://a\")\npermit (principal, {http});"),
             (1, 1),
-            "LS-POL-006",
+            "LS-POL-007",
             "is not an HTTP scope",
             None,
         ),
         (
             "@scope(\"https://a\")\npermit (principal, action, resource);",
             (1, 1),
-            "LS-POL-006",
+            "LS-POL-007",
             "needs an action of one kind",
             Some("Action::"),
         ),
         (
             &format!("@host(\"x\")\npermit (principal, {http});"),
             (1, 1),
-            "LS-POL-006",
+            "LS-POL-007",
             "is for policies about",
             None,
         ),
         (
             "permit (principal, action == Action::\"dir\", resource);",
             (1, 1),
-            "LS-POL-006",
+            "LS-POL-007",
             "needs `@host`",
             Some("@host("),
         ),
@@ -386,28 +392,28 @@ fn mistakes_have_a_place_a_code_and_a_suggestion() {
             "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, \
             action, resource);",
             (2, 1),
-            "LS-POL-007",
+            "LS-POL-008",
             "line 1",
             Some("@id"),
         ),
         (
             &format!("permit (principal, {http} in Env::\"TZ\");"),
             (1, 1),
-            "LS-POL-007",
+            "LS-POL-008",
             "does nothing",
             None,
         ),
         (
             &format!("permit (principal, {http})\nwhen {{ false }};"),
             (1, 1),
-            "LS-POL-007",
+            "LS-POL-008",
             "does nothing",
             None,
         ),
         (
             "permit (principal == ?principal, action, resource);",
             (1, 1),
-            "LS-POL-004",
+            "LS-POL-005",
             "templates are not used",
             None,
         ),
@@ -508,10 +514,11 @@ fn policies() -> impl Strategy<Value = String> {
 /// One use, as Cedar sees it: a request with a host, a port, a method and a path.
 fn allowed(set: &PolicySet, principal: &Principal, at: &Circumstances, single: &Scope) -> bool {
     let Scope::Http(http) = single else { panic!("{single}") };
-    let facts = Facts::new(principal, at, single);
+    let facts = Facts::new(principal, at, single, &[]);
     let request = facts.request().unwrap();
     let all = Extensions::all_available();
-    let mut attributes = resource::expressions::<String>(single);
+    let mut attributes =
+        resource::expressions::<String>(single, Some(resource::is_private(single)));
     attributes.retain(|(name, _)| name != "path");
     attributes.push(("path".into(), RestrictedExpr::val(http.path())));
     let attributes = attributes.into_iter().map(|(name, value)| (name.into(), value));
