@@ -14,6 +14,7 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
+use crate::capability::net::Resolver;
 use crate::compiled::Compiled;
 use crate::fault::DeadlinePassed;
 use crate::host::Host;
@@ -40,6 +41,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// How names are looked up.
+    pub resolver: Resolver,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -49,6 +52,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     allocation: Allocation,
+    resolver: Resolver,
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
@@ -62,6 +66,7 @@ pub(crate) struct Flavor {
     linker: Linker<Host>,
     fingerprint: String,
     concurrency: bool,
+    resolver: Resolver,
     ticker: Ticker,
 }
 
@@ -75,6 +80,7 @@ impl Engine {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
+            resolver: config.resolver,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
@@ -168,7 +174,8 @@ impl Engine {
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
-        let flavor = Arc::new(Flavor::new(self.0.allocation, concurrency)?);
+        let flavor =
+            Arc::new(Flavor::new(self.0.allocation, concurrency, self.0.resolver.clone())?);
         Ok(Arc::clone(slot.get_or_init(|| flavor)))
     }
 
@@ -205,7 +212,7 @@ fn invalid(name: &str, error: &wasmtime::Error) -> Error {
 }
 
 impl Flavor {
-    fn new(allocation: Allocation, concurrency: bool) -> Result<Self, Error> {
+    fn new(allocation: Allocation, concurrency: bool, resolver: Resolver) -> Result<Self, Error> {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
         let linker = contract::linker(&engine, concurrency).map_err(setup)?;
@@ -213,7 +220,7 @@ impl Flavor {
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
-        Ok(Self { engine, linker, fingerprint, concurrency, ticker })
+        Ok(Self { engine, linker, fingerprint, concurrency, resolver, ticker })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -226,6 +233,10 @@ impl Flavor {
 
     pub(crate) fn concurrency(&self) -> bool {
         self.concurrency
+    }
+
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 
     pub(crate) fn tick(&self) -> Ticking<'_> {

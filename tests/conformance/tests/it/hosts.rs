@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use longshore_test_support::postgres::{self, PASSWORD, Postgres};
 
-use crate::artifacts::guest;
-use crate::components::answer;
+use crate::artifacts::{answer, guest};
 use crate::desk::{Desk, Said};
 
 /// A host on the database at `address`.
@@ -50,7 +49,7 @@ fn nothing_says_the_password_of_the_store() {
     let desk = host(&address);
     let doctor = desk.run(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor}");
-    assert!(doctor.stdout.contains("postgres://longshore@127.0.0.1:"), "{doctor}");
+    assert!(doctor.stdout.contains("postgres://captain@127.0.0.1:"), "{doctor}");
     let wrong = host(&address.replace(PASSWORD, "hunter2"));
     let nonsense = host("mysql://longshore:hunter2@127.0.0.1/x");
     let closed = host("postgres://longshore:hunter2@127.0.0.1:1/x?hunter2=1");
