@@ -74,7 +74,8 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("p256", &["longshore-trust", "longshore-receipt"]),
     ("clap*", &["longshore-cli"]),
     ("anyhow", &["longshore-cli"]),
-    ("miette", &["longshore-cli"]),
+    ("cedar-policy-core", &["longshore-policy"]),
+    ("miette", &["longshore-cli", "longshore-policy"]),
     ("tracing-subscriber", &["longshore-cli"]),
 ];
 

@@ -15,6 +15,7 @@ use longshore::policy::Policy;
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
+use super::policy::Policies;
 use super::{Done, verify};
 use crate::component;
 use crate::context::{Context, bounded, read_text};
@@ -64,9 +65,11 @@ pub(crate) struct Args {
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// The policy of what is allowed, instead of the one in the settings
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policies: Policies,
+    /// The label of the data that the run is about, for policies that ask for it
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     #[command(flatten)]
     trust: verify::Trust,
     /// Decide and say what would be granted; run nothing, journal nothing
@@ -88,11 +91,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.set {
         ask.set_flag(flag)?;
     }
+    let mut policy = context.policy(&args.policies)?;
+    if let Some(label) = &args.label {
+        policy.set_label(label);
+    }
     let target = component::target(&args.target, context).await?;
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
-        .policy(context.policy(args.policy.as_deref())?);
+        .policy(policy);
     if !args.dry_run {
         builder = builder.store(context.store()?);
     }
