@@ -12,6 +12,7 @@ use longshore_model::{
 use longshore_policy::Grant;
 use wasmtime::component::Val;
 
+use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
@@ -26,6 +27,7 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    secrets: secret::Fetched,
 }
 
 impl RunContext {
@@ -33,7 +35,8 @@ impl RunContext {
     #[must_use]
     pub fn new(run: Run) -> Self {
         let (calls, usage) = (AtomicU32::new(0), Mutex::default());
-        Self(Arc::new(RunShared { run, calls, usage }))
+        let secrets = secret::Fetched::default();
+        Self(Arc::new(RunShared { run, calls, usage, secrets }))
     }
 
     /// The run's journal.
@@ -46,6 +49,10 @@ impl RunContext {
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn secrets(&self) -> &secret::Fetched {
+        &self.0.secrets
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -90,6 +97,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    pub(crate) placeholders: secret::Placeholders,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
     journal_failure: OnceLock<longshore_journal::Error>,
@@ -108,6 +116,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            placeholders: secret::Placeholders::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
             journal_failure: OnceLock::new(),

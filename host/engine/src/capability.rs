@@ -9,5 +9,6 @@ pub(crate) mod dir;
 pub(crate) mod env;
 pub(crate) mod http;
 pub(crate) mod random;
+pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod stdio;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
 use wasmtime::component::{Component, Linker};
@@ -40,6 +41,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// What stands behind capabilities.
+    pub backing: Backing,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -53,6 +56,7 @@ struct Inner {
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
+    backing: Backing,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -79,8 +83,13 @@ impl Engine {
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
+            backing: config.backing,
             compiled: Mutex::default(),
         })))
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.0.backing
     }
 
     /// Compiles a verified component, or takes its code from the cache.

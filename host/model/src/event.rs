@@ -248,6 +248,26 @@ pub enum Effect {
         /// The redacted URL.
         url: String,
     },
+    /// The value of a secret was fetched from where it is kept.
+    Secret {
+        /// The name of the secret.
+        name: String,
+    },
+    /// The value of a secret was shown to the component.
+    Reveal {
+        /// The name of the secret.
+        name: String,
+    },
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { method, url } => write!(f, "{method} {url}"),
+            Self::Secret { name } => write!(f, "fetch the secret `{name}`"),
+            Self::Reveal { name } => write!(f, "reveal the secret `{name}`"),
+        }
+    }
 }
 
 /// See [`Event::EffectStarted`].

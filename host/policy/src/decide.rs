@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::{Rule, Target};
-use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Refusal, Role};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Parameter, Policy, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -138,6 +138,7 @@ impl<'c> Case<'c> {
         let Some(rule) = self.rules.iter().rev().find(|rule| wanted.is_within(&rule.scope)) else {
             return false;
         };
+        let Some(parameter) = self.behind(wanted, rule) else { return false };
         // Two rules for one guest path: the stronger one's folder takes the place.
         if let Scope::Dir { path, .. } = wanted {
             grant
@@ -146,11 +147,21 @@ impl<'c> Case<'c> {
         }
         grant.scopes.push(Granted {
             scope: wanted.clone(),
-            parameter: rule.parameter.clone(),
+            parameter,
             named: false,
             rule: rule.origin.clone(),
         });
         true
+    }
+
+    /// What stands behind `scope`; none where the operator does not say.
+    fn behind(&self, scope: &Scope, rule: &Rule) -> Option<Parameter> {
+        match scope {
+            Scope::Secret(name) | Scope::Reveal(name) => {
+                self.policy.secrets.get(name).cloned().map(Parameter::Secret)
+            }
+            _ => Some(rule.parameter.clone()),
+        }
     }
 
     fn meet_in_parts(&self, wanted: &Scope, grant: &mut Grant) -> bool {
@@ -206,9 +217,16 @@ impl<'c> Case<'c> {
             import: self.needs.import_of(capability).map(str::to_owned),
             scope: Some(request.scope.clone()),
             reason: Some(request.reason.clone()),
-            rule: self.refused_by(capability),
+            rule: self.unkept(&request.scope).unwrap_or_else(|| self.refused_by(capability)),
             hint: self.operator(&request.scope),
         }
+    }
+
+    /// That a secret is allowed, but the policy does not say where it is kept.
+    fn unkept(&self, scope: &Scope) -> Option<String> {
+        let (Scope::Secret(name) | Scope::Reveal(name)) = scope else { return None };
+        let allowed = self.rules.iter().any(|rule| scope.is_within(&rule.scope));
+        allowed.then(|| format!("no `[secrets.{name}]` and no `--secret` say where it is kept"))
     }
 
     /// The rules that came nearest.
@@ -253,7 +271,15 @@ impl<'c> Case<'c> {
             Role::Root => argument,
             Role::Dependency { interface } => format!("{interface}::{argument}"),
         };
-        let policy = format!("[[allow]]\ncomponent = {}\n{line}", quoted(&self.needs.pattern()));
+        let mut policy =
+            format!("[[allow]]\ncomponent = {}\n{line}", quoted(&self.needs.pattern()));
+        if let Scope::Secret(name) | Scope::Reveal(name) = scope
+            && !self.policy.secrets.contains_key(name)
+        {
+            policy = format!(
+                "{policy}\n\n[secrets.{name}]\nsource = \"env:VARIABLE\"\nhosts = [\"https://HOST\"]"
+            );
+        }
         Hint::Operator { flag, policy }
     }
 }

@@ -24,6 +24,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A `--secret` flag has a mistake; its text is not repeated.
+    #[error("a `--secret` flag is not understood: {reason}")]
+    Secret {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -34,6 +40,7 @@ impl Error {
             Self::Text(_) => "LS-POL-001",
             Self::Flag { .. } => "LS-POL-002",
             Self::Set { .. } => "LS-POL-003",
+            Self::Secret { .. } => "LS-POL-004",
         }
     }
 
@@ -45,6 +52,10 @@ impl Error {
             Self::Flag { hint, .. } => Some(hint.clone()),
             Self::Set { .. } => Some(
                 "write `--set name=value`, or `--set PATTERN::name=value` for a dependency"
+                    .to_owned(),
+            ),
+            Self::Secret { .. } => Some(
+                "write `--secret NAME=env:VARIABLE@https://api.example.com#authorization`"
                     .to_owned(),
             ),
         }

@@ -37,12 +37,14 @@ mod needs;
 mod policy;
 mod refusal;
 mod rule;
+mod secret;
 
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use needs::{Needs, Role};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};
+pub use secret::{SecretBinding, SecretFormat, SecretSource};
 
 #[cfg(test)]
 mod tests;

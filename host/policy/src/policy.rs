@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use longshore_model::{CapabilityKind, LIMITS, LimitName, Limits, Scope};
 use longshore_reference::authored::{Item, Table, read};
@@ -12,7 +13,7 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::rule::{Rule, Target, beside, check_host};
-use crate::{Error, Parameter};
+use crate::{Error, Parameter, SecretBinding, secret};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -24,6 +25,7 @@ pub const CEILING_FACTOR: u64 = 4;
 pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<SettingRule>,
+    pub(crate) secrets: BTreeMap<String, Arc<SecretBinding>>,
     ceilings: BTreeMap<LimitName, u64>,
 }
 
@@ -50,6 +52,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("rules", &self.rules)
             .field("settings", &settings)
+            .field("secrets", &self.secrets.keys())
             .field("ceilings", &self.ceilings)
             .finish()
     }
@@ -102,6 +105,18 @@ impl Policy {
         Ok(())
     }
 
+    /// Adds the binding of a `--secret` flag: `NAME=SOURCE[@URL[#HEADER]]`, where the secret is kept and where it may be
+    /// put. That it may be used at all takes a rule of its own, `secret=NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Secret`], without the text of the flag.
+    pub fn secret_flag(&mut self, flag: &str) -> Result<(), Error> {
+        let (name, binding) = secret::from_flag(flag).map_err(|reason| Error::Secret { reason })?;
+        self.secrets.insert(name, Arc::new(binding));
+        Ok(())
+    }
+
     /// Caps the limit `name` at `value`; a lower ceiling that is there stays.
     pub fn ceiling(&mut self, name: LimitName, value: u64) {
         let ceiling = self.ceilings.entry(name).or_insert(value);
@@ -113,6 +128,7 @@ impl Policy {
     pub fn merge(&mut self, other: Self) {
         self.rules.extend(other.rules);
         self.settings.extend(other.settings);
+        self.secrets.extend(other.secrets);
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
         }
@@ -141,7 +157,13 @@ impl Policy {
             .collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
-        let meaning = json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        let secrets: BTreeMap<_, _> =
+            self.secrets.iter().map(|(name, binding)| (name, binding.meaning())).collect();
+        let mut meaning =
+            json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        if !secrets.is_empty() {
+            meaning["secrets"] = json!(secrets);
+        }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
         hasher.update(
@@ -152,7 +174,7 @@ impl Policy {
 }
 
 fn policy(root: &Table<'_>, file: &str) -> Policy {
-    root.only(&["version", "allow", "settings", "ceilings"]);
+    root.only(&["version", "allow", "settings", "secrets", "ceilings"]);
     if let Some(item) = root.need("version")
         && item.positive().is_some_and(|version| version != 1)
     {
@@ -164,6 +186,10 @@ fn policy(root: &Table<'_>, file: &str) -> Policy {
     }
     for (pattern, item) in root.table("settings").map(|t| t.entries()).unwrap_or_default() {
         policy.settings.extend(settings(pattern, &item));
+    }
+    if let Some(table) = root.table("secrets") {
+        let bindings = secret::from_toml(&table, file).into_iter();
+        policy.secrets = bindings.map(|(name, binding)| (name, Arc::new(binding))).collect();
     }
     policy.ceilings = root.table("ceilings").map(|t| read_limits(&t)).unwrap_or_default();
     policy

@@ -8,6 +8,7 @@ use longshore_engine::{Allocation, Engine, EngineConfig};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
+use longshore_ports::{Backing, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::{Error, Home, SystemClock};
@@ -47,6 +48,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
     signer: Option<PrivateKey>,
+    backing: Backing,
 }
 
 impl Longshore {
@@ -181,6 +183,13 @@ impl Builder {
         self
     }
 
+    /// Who fetches the values of secrets. Without it no secret is ever available.
+    #[must_use]
+    pub fn vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.backing.vault = Some(vault);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -201,7 +210,11 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
-        let engine = Engine::new(EngineConfig { allocation: self.allocation, cache })?;
+        let engine = Engine::new(EngineConfig {
+            allocation: self.allocation,
+            cache,
+            backing: self.backing,
+        })?;
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
             registry: match self.progress {

@@ -20,6 +20,7 @@ use longshore_model::{
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::call::Scene;
+use crate::capability::secret;
 
 /// The longest that a connection may take to be made, whatever the guest asks for.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,6 +43,12 @@ struct Target {
     port: u16,
     /// Whether the operator named this very address: only then may it be a private one.
     private: bool,
+}
+
+impl Target {
+    fn server(&self) -> (&str, &str, u16) {
+        (if self.https { "https" } else { "http" }, &self.host, self.port)
+    }
 }
 
 impl Egress {
@@ -128,7 +135,7 @@ fn shown(authority: &Authority) -> &str {
 impl WasiHttpHooks for Egress {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _sent: IoDriver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
@@ -141,6 +148,7 @@ impl WasiHttpHooks for Egress {
         let scene = Arc::clone(&self.scene);
         Box::new(async move {
             let target = target?;
+            secret::inject(&scene, target.server(), &mut request)?;
             let method = request.method().clone();
             let path = request.uri().path().to_owned();
             let effect = begin(&scene, &target, &method, &path).await?;
@@ -210,9 +218,10 @@ async fn exchange(
         .handshake(wasmtime_wasi_http::io::TokioIo::new(stream))
         .await?;
     let connection = body::Driver::spawn(connection);
-    let response = tokio::time::timeout(first_byte, sender.send_request(request))
+    let mut response = tokio::time::timeout(first_byte, sender.send_request(request))
         .await
         .map_err(|_| Error::ConnectionReadTimeout)??;
+    secret::redact(scene, &mut response);
     Ok(response.map(|inner| {
         body::Incoming::new(inner, Arc::clone(scene), between, connection).boxed_unsync()
     }))

@@ -114,9 +114,9 @@ impl Steps {
                 self.row(at, depth, what, denied.hint.clone());
             }
             Event::EffectStarted(effect) => {
-                let Effect::Http { method, url } = &effect.what;
                 let depth = self.depth(Some(effect.call));
-                self.row(at, depth, format!("~ {method} {}", brief(url, 100)), String::new());
+                let what = effect.what.to_string();
+                self.row(at, depth, format!("~ {}", brief(&what, 110)), String::new());
             }
             Event::EffectEnded(effect) => {
                 let depth = self.depth(Some(effect.call));
