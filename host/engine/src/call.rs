@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use longshore_journal::Run;
 use longshore_model::{
-    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Stream, Usage,
+    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Scope, Stream, Usage,
 };
 use longshore_policy::Grant;
 use wasmtime::component::Val;
@@ -16,6 +16,7 @@ use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
+use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Function, fault};
 
 /// What is shared by all calls of one run: its journal, the numbering of its calls, and what they used together.
@@ -28,15 +29,16 @@ struct RunShared {
     calls: AtomicU32,
     usage: Mutex<Usage>,
     secrets: secret::Fetched,
+    uses: Mutex<Uses>,
 }
 
 impl RunContext {
     /// The context of a run that was opened.
     #[must_use]
     pub fn new(run: Run) -> Self {
-        let (calls, usage) = (AtomicU32::new(0), Mutex::default());
+        let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
         let secrets = secret::Fetched::default();
-        Self(Arc::new(RunShared { run, calls, usage, secrets }))
+        Self(Arc::new(RunShared { run, calls, usage, uses, secrets }))
     }
 
     /// The run's journal.
@@ -53,6 +55,12 @@ impl RunContext {
 
     pub(crate) fn secrets(&self) -> &secret::Fetched {
         &self.0.secrets
+    }
+
+    /// What the calls used so far of what they were granted.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -98,6 +106,7 @@ pub(crate) struct Scene {
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
     pub(crate) placeholders: secret::Placeholders,
+    uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
     journal_failure: OnceLock<longshore_journal::Error>,
@@ -117,6 +126,7 @@ impl Scene {
             deadline: started + allowed,
             counters: Counters::default(),
             placeholders: secret::Placeholders::default(),
+            uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
             journal_failure: OnceLock::new(),
@@ -142,6 +152,18 @@ impl Scene {
 
     pub(crate) fn denied(&self, denied: Denied) {
         self.record(Event::Denied(denied));
+    }
+
+    /// Notes that a granted capability was used: with the narrowest scope that covers this use, not the one that was granted.
+    /// Every capability calls this where it lets something pass, as often as it likes.
+    pub(crate) fn used(&self, scope: Scope) {
+        match self.uses.note(&scope) {
+            Use::Again => {}
+            Use::First | Use::Untold => {
+                let mut uses = self.cx.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
+                uses.add(self.grant.component(), scope);
+            }
+        }
     }
 
     pub(crate) fn next_effect(&self) -> u32 {

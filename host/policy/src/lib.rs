@@ -33,6 +33,8 @@
 mod decide;
 mod error;
 mod grant;
+mod hint;
+mod mode;
 mod needs;
 mod policy;
 mod refusal;
@@ -41,6 +43,8 @@ mod secret;
 
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
+pub use hint::manifest_entry;
+pub use mode::Mode;
 pub use needs::{Needs, Role};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};

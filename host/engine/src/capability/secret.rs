@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event};
+use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, Scope};
 use longshore_policy::SecretBinding;
 use longshore_ports::{Secret, Vault};
 use tokio::sync::OnceCell;
@@ -120,8 +120,9 @@ impl Scene {
         fetched
     }
 
-    fn deny_secret(&self, capability: CapabilityKind, asked: String, rule: &str, hint: String) {
-        let rule = rule.to_owned();
+    /// Journals that a placeholder, or a name, is refused where no grant is missing.
+    fn deny_secret(&self, asked: String, rule: &str, hint: String) {
+        let (capability, rule) = (CapabilityKind::Secret, rule.to_owned());
         self.denied(Denied { call: Some(self.id), capability, asked, rule, hint });
     }
 }
@@ -138,12 +139,17 @@ impl secrets::Host for Host {
     ) -> wasmtime::Result<Result<Resource<Handle>, secrets::Error>> {
         let scene = Arc::clone(&self.scene);
         let Some(binding) = scene.grant.secret(&name, false) else {
-            let name = shown(&name);
-            let (asked, hint) = (format!("secret={name}"), format!("--allow secret={name}"));
-            scene.deny_secret(CapabilityKind::Secret, asked, "no granted scope has it", hint);
-            let message = format!("the secret `{name}` is not granted");
+            match Scope::of(CapabilityKind::Secret, Some(&name)) {
+                Ok(scope) => scene.denied(scene.grant.denial(scene.id, &scope)),
+                Err(why) => {
+                    let (asked, rule) = (format!("secret={}", shown(&name)), why.to_string());
+                    scene.deny_secret(asked, &rule, "ask for a secret by its name".to_owned());
+                }
+            }
+            let message = format!("the secret `{}` is not granted", shown(&name));
             return Ok(Err(secrets::Error::Denied(message)));
         };
+        scene.used(Scope::Secret(name.clone()));
         let vault = self.backing.vault.clone();
         match scene.secret(vault.as_deref(), &name, binding).await {
             Ok(secret) => {
@@ -170,12 +176,11 @@ impl secrets::HostSecret for Host {
         let Handle(placeholder) = self.table.get(&secret)?;
         let (scene, name) = (&self.scene, &placeholder.name);
         if scene.grant.secret(name, true).is_none() {
-            let (asked, hint) = (format!("reveal={name}"), format!("--allow reveal={name}"));
-            let rule = "the secret may be used, not seen";
-            scene.deny_secret(CapabilityKind::Reveal, asked, rule, hint);
+            scene.denied(scene.grant.denial(scene.id, &Scope::Reveal(name.clone())));
             let message = format!("the value of the secret `{name}` may not be seen");
             return Ok(Err(secrets::Error::Denied(message)));
         }
+        scene.used(Scope::Reveal(name.clone()));
         let effect = scene.next_effect();
         let what = Effect::Reveal { name: name.clone() };
         scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));

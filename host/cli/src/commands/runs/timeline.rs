@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use longshore::journal::{Entry, History, RunState};
 use longshore::model::{
-    CallId, Effect, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
+    CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
 };
 use longshore::reference::Digest;
 
@@ -113,10 +113,15 @@ impl Steps {
                 let what = format!("! denied `{}`: {}", denied.asked, denied.rule);
                 self.row(at, depth, what, denied.hint.clone());
             }
+            Event::Forgotten(forgotten) => {
+                let depth = self.depth(Some(forgotten.call));
+                let what = format!("! the manifest does not ask for `{}`", forgotten.used);
+                self.row(at, depth, what, String::new());
+            }
             Event::EffectStarted(effect) => {
                 let depth = self.depth(Some(effect.call));
-                let what = effect.what.to_string();
-                self.row(at, depth, format!("~ {}", brief(&what, 110)), String::new());
+                let what = brief(&effect.what.to_string(), 100);
+                self.row(at, depth, format!("~ {what}"), String::new());
             }
             Event::EffectEnded(effect) => {
                 let depth = self.depth(Some(effect.call));

@@ -121,7 +121,7 @@ fn misplaced(scene: &Scene, held: &[Arc<Placeholder>], bytes: &[u8], place: &str
         _ => format!("a secret goes into its header, not into {place}"),
     };
     let asked = format!("secret={name} in {place}");
-    scene.deny_secret(CapabilityKind::Secret, asked, &rule, hint);
+    scene.deny_secret(asked, &rule, hint);
     Error::HttpRequestDenied
 }
 
@@ -138,7 +138,7 @@ fn bound(
     let asked = format!("secret={secret} to {server} in `{name}`");
     let deny = |rule: &str, change: String| {
         let hint = format!("[secrets.{secret}] {change}");
-        scene.deny_secret(CapabilityKind::Secret, asked.clone(), rule, hint);
+        scene.deny_secret(asked.clone(), rule, hint);
         Err(Error::HttpRequestDenied)
     };
     let covers = binding.hosts().iter().any(|scope| {
@@ -169,7 +169,7 @@ fn replaced(
     };
     let deny = |rule: &str, hint: String| {
         let asked = format!("secret={name} in `{}`", binding.header());
-        scene.deny_secret(CapabilityKind::Secret, asked, rule, hint);
+        scene.deny_secret(asked, rule, hint);
         Error::HttpRequestDenied
     };
     let is = |text: &str| value.as_bytes() == text.as_bytes();
