@@ -3,7 +3,7 @@
 use longshore_model::{Json, Outcome};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::settings;
+use crate::capability::{settings, sockets};
 use crate::host::Host;
 use crate::link::Links;
 
@@ -78,6 +78,7 @@ pub(crate) fn linker(
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    sockets::add_to_linker(&mut linker, concurrency)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;

@@ -15,6 +15,7 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
+use crate::capability::net::Resolver;
 use crate::compiled::Compiled;
 use crate::fault::DeadlinePassed;
 use crate::host::Host;
@@ -43,6 +44,8 @@ pub struct EngineConfig {
     pub cache: Option<PathBuf>,
     /// What stands behind capabilities.
     pub backing: Backing,
+    /// How names are looked up.
+    pub resolver: Resolver,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -52,6 +55,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     allocation: Allocation,
+    resolver: Resolver,
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
@@ -66,6 +70,7 @@ pub(crate) struct Flavor {
     linker: Linker<Host>,
     fingerprint: String,
     concurrency: bool,
+    resolver: Resolver,
     ticker: Ticker,
 }
 
@@ -79,6 +84,7 @@ impl Engine {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
+            resolver: config.resolver,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
@@ -177,7 +183,8 @@ impl Engine {
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
-        let flavor = Arc::new(Flavor::new(self.0.allocation, concurrency)?);
+        let flavor =
+            Arc::new(Flavor::new(self.0.allocation, concurrency, self.0.resolver.clone())?);
         Ok(Arc::clone(slot.get_or_init(|| flavor)))
     }
 
@@ -214,7 +221,7 @@ fn invalid(name: &str, error: &wasmtime::Error) -> Error {
 }
 
 impl Flavor {
-    fn new(allocation: Allocation, concurrency: bool) -> Result<Self, Error> {
+    fn new(allocation: Allocation, concurrency: bool, resolver: Resolver) -> Result<Self, Error> {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
         let linker = contract::linker(&engine, concurrency).map_err(setup)?;
@@ -222,7 +229,7 @@ impl Flavor {
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
-        Ok(Self { engine, linker, fingerprint, concurrency, ticker })
+        Ok(Self { engine, linker, fingerprint, concurrency, resolver, ticker })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -237,6 +244,10 @@ impl Flavor {
         self.concurrency
     }
 
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     pub(crate) fn tick(&self) -> Ticking<'_> {
         self.ticker.tick()
     }
@@ -248,6 +259,9 @@ impl Flavor {
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(budget);
+        // What a component holds in its own tables counts like what the host holds for it.
+        let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {

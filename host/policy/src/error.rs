@@ -24,6 +24,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The list of approvals cannot be read.
+    #[error("the approvals in `{file}` cannot be read: {reason}")]
+    Approvals {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A `--secret` flag has a mistake; its text is not repeated.
     #[error("a `--secret` flag is not understood: {reason}")]
     Secret {
@@ -40,7 +48,8 @@ impl Error {
             Self::Text(_) => "LS-POL-001",
             Self::Flag { .. } => "LS-POL-002",
             Self::Set { .. } => "LS-POL-003",
-            Self::Secret { .. } => "LS-POL-004",
+            Self::Approvals { .. } => "LS-POL-004",
+            Self::Secret { .. } => "LS-POL-005",
         }
     }
 
@@ -52,6 +61,10 @@ impl Error {
             Self::Flag { hint, .. } => Some(hint.clone()),
             Self::Set { .. } => Some(
                 "write `--set name=value`, or `--set PATTERN::name=value` for a dependency"
+                    .to_owned(),
+            ),
+            Self::Approvals { .. } => Some(
+                "it is written by `longshore approve`: restore it, or move it away and approve anew"
                     .to_owned(),
             ),
             Self::Secret { .. } => Some(

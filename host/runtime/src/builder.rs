@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use longshore_client::{ClientConfig, Progress, Registry};
-use longshore_engine::{Allocation, Engine, EngineConfig};
+use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
@@ -44,6 +44,7 @@ pub struct Builder {
     trust: Option<TrustPolicy>,
     policy: Policy,
     allocation: Allocation,
+    resolver: Resolver,
     store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
@@ -159,6 +160,13 @@ impl Builder {
         self
     }
 
+    /// How names are looked up; the system does it by default. Answers are vetted all the same.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Where the journal is kept.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -214,6 +222,7 @@ impl Builder {
             allocation: self.allocation,
             cache,
             backing: self.backing,
+            resolver: self.resolver,
         })?;
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
