@@ -19,6 +19,7 @@ use longshore::{Builder, Home, Longshore, SystemClock};
 use longshore_config::{Environment, Named, Settings};
 use longshore_store_postgres::{Address, Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
+use longshore_vault::HostVault;
 
 use crate::args::Global;
 use crate::commands::Done;
@@ -87,6 +88,7 @@ impl Context {
             .home(&settings.home)
             .registry(client)
             .allocation(Allocation::OnDemand)
+            .vault(Arc::new(HostVault::new(|name| variable(name)?.into_string().ok())))
             .environment(|name| variable(name)?.into_string().ok());
         if let Some(registry) = &settings.registry {
             builder = builder.default_registry(registry);

@@ -13,7 +13,9 @@ use crate::hint;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::Target;
-use crate::{Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Policy, Principal, Refusal, Role};
+use crate::{
+    Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Parameter, Policy, Principal, Refusal, Role,
+};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -160,6 +162,7 @@ impl<'c> Case<'c> {
     /// Adds to `grant` what is permitted of `wanted`; whether that is anything.
     fn meet(&self, wanted: &Scope, grant: &mut Grant) -> bool {
         let decision = self.policy.judge(&self.principal, wanted);
+        let mut met = false;
         for part in &decision.permitted {
             // Two requests for one guest path: the later one's folder takes the place.
             if let Scope::Dir { path, .. } = &part.scope {
@@ -167,9 +170,11 @@ impl<'c> Case<'c> {
                     .scopes
                     .retain(|g| !matches!(&g.scope, Scope::Dir { path: own, .. } if own == path));
             }
+            let Some(parameter) = self.behind(&part.scope, &part.parameter) else { continue };
+            met = true;
             let new = Granted {
                 scope: part.scope.clone(),
-                parameter: part.parameter.clone(),
+                parameter,
                 named: part.named,
                 asked: true,
                 rule: part.rule(),
@@ -180,7 +185,24 @@ impl<'c> Case<'c> {
                 None => grant.scopes.push(new),
             }
         }
-        decision.permits()
+        met
+    }
+
+    /// What stands behind `scope`; none where the operator does not say where a secret is kept.
+    fn behind(&self, scope: &Scope, parameter: &Parameter) -> Option<Parameter> {
+        match scope {
+            Scope::Secret(name) | Scope::Reveal(name) => {
+                self.policy.secrets.get(name).cloned().map(Parameter::Secret)
+            }
+            _ => Some(parameter.clone()),
+        }
+    }
+
+    /// That a secret is allowed, but the policy does not say where it is kept.
+    fn unkept(&self, scope: &Scope) -> Option<String> {
+        let (Scope::Secret(name) | Scope::Reveal(name)) = scope else { return None };
+        let allowed = self.policy.judge(&self.principal, scope).permits();
+        allowed.then(|| format!("no `[secrets.{name}]` and no `--secret` say where it is kept"))
     }
 
     /// The names that may lead to private addresses, with the rules that say so.
@@ -206,10 +228,12 @@ impl<'c> Case<'c> {
                         }
                         (granted, allowed) => allowed.is_within(granted),
                     });
-                if !taken {
+                if !taken
+                    && let Some(parameter) = self.behind(&part.scope, &part.parameter)
+                {
                     grant.scopes.push(Granted {
                         scope: part.scope.clone(),
-                        parameter: part.parameter.clone(),
+                        parameter,
                         named: part.named,
                         asked: false,
                         rule: part.rule(),
@@ -267,7 +291,7 @@ impl<'c> Case<'c> {
             import: self.needs.import_of(capability).map(str::to_owned),
             scope: Some(request.scope.clone()),
             reason: Some(request.reason.clone()),
-            rule,
+            rule: self.unkept(&request.scope).unwrap_or(rule),
             forbidden_by,
             hint,
         }
@@ -310,7 +334,14 @@ impl<'c> Case<'c> {
     }
 
     fn operator(&self, scope: &Scope) -> Hint {
-        hint::operator(scope, &self.needs.role, &self.needs.pattern())
+        let mut hint = hint::operator(scope, &self.needs.role, &self.needs.pattern());
+        if let (Scope::Secret(name) | Scope::Reveal(name), Hint::Operator { policy, .. }) =
+            (scope, &mut hint)
+            && !self.policy.secrets.contains_key(name)
+        {
+            policy.push_str(&hint::kept(name));
+        }
+        hint
     }
 }
 

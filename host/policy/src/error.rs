@@ -47,6 +47,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A `--secret` flag has a mistake; its text is not repeated.
+    #[error("a `--secret` flag is not understood: {reason}")]
+    Secret {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -63,6 +69,7 @@ impl Error {
             Self::Scope(_) => "LS-POL-007",
             Self::Contradiction(_) => "LS-POL-008",
             Self::Cases(_) => "LS-POL-009",
+            Self::Secret { .. } => "LS-POL-014",
         }
     }
 
@@ -85,6 +92,10 @@ impl Error {
                 "it is written by `longshore approve`: restore it, or move it away and approve anew"
                     .to_owned(),
             ),
+            Self::Secret { .. } => Some(
+                "write `--secret NAME=env:VARIABLE@https://api.example.com#authorization`"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -98,7 +109,10 @@ impl Error {
             | Self::Scope(misread)
             | Self::Contradiction(misread)
             | Self::Cases(misread) => Some(misread),
-            Self::Flag { .. } | Self::Set { .. } | Self::Approvals { .. } => None,
+            Self::Flag { .. }
+            | Self::Set { .. }
+            | Self::Approvals { .. }
+            | Self::Secret { .. } => None,
         }
     }
 }

@@ -45,6 +45,7 @@ mod policy;
 mod profile;
 mod refusal;
 mod rule;
+mod secret;
 
 pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
 pub use cases::{Case, Cases, Ran};
@@ -57,6 +58,7 @@ pub use needs::{Needs, Role, component_pattern};
 pub use observe::{Change, Observed, What};
 pub use policy::{CEILING_FACTOR, Entry, Policy};
 pub use refusal::{Denial, Hint, Refusal};
+pub use secret::{SecretBinding, SecretFormat, SecretSource};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use crate::cedar::{
 };
 use crate::profile;
 use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
-use crate::{Approvals, Error, Mode, Parameter};
+use crate::{Approvals, Error, Mode, Parameter, SecretBinding, secret};
 
 /// The largest policy file that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -35,6 +35,7 @@ pub struct Policy {
     /// What the circumstances are remembered by.
     under: OnceLock<Digest>,
     pub(crate) settings: Vec<SettingRule>,
+    pub(crate) secrets: BTreeMap<String, Arc<SecretBinding>>,
     pub(crate) private: Vec<Private>,
     mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
@@ -78,6 +79,7 @@ impl fmt::Debug for Policy {
             .field("policies", &self.statements)
             .field("circumstances", &self.circumstances)
             .field("settings", &settings)
+            .field("secrets", &self.secrets.keys())
             .field("private", &self.private)
             .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
@@ -262,6 +264,18 @@ impl Policy {
         Ok(())
     }
 
+    /// Adds the binding of a `--secret` flag: `NAME=SOURCE[@URL[#HEADER]]`, where the secret is kept and where it may be
+    /// put. That it may be used at all takes a rule of its own, `secret=NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Secret`], without the text of the flag.
+    pub fn secret_flag(&mut self, flag: &str) -> Result<(), Error> {
+        let (name, binding) = secret::from_flag(flag).map_err(|reason| Error::Secret { reason })?;
+        self.secrets.insert(name, Arc::new(binding));
+        Ok(())
+    }
+
     /// Sets how strictly components are held to their manifests.
     pub fn set_mode(&mut self, mode: Mode) {
         self.mode = Some(mode);
@@ -292,6 +306,7 @@ impl Policy {
             self.private.extend(other.private);
             self.kept = Arc::default();
         }
+        self.secrets.extend(other.secrets);
         self.mode = other.mode.or(self.mode);
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
@@ -324,6 +339,8 @@ impl Policy {
         let rules: Vec<_> = self.statements.iter().map(meaning).collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
+        let secrets: BTreeMap<_, _> =
+            self.secrets.iter().map(|(name, binding)| (name, binding.meaning())).collect();
         let private: Vec<_> =
             self.private.iter().map(|p| json!([p.target.to_string(), p.host])).collect();
         let mut meaning =
@@ -341,6 +358,9 @@ impl Policy {
         if !private.is_empty() {
             meaning["private"] = json!(private);
         }
+        if !secrets.is_empty() {
+            meaning["secrets"] = json!(secrets);
+        }
         if self.mode() != Mode::Enforce {
             meaning["mode"] = json!(self.mode());
         }
@@ -357,7 +377,7 @@ impl Policy {
 }
 
 fn policy(root: &Table<'_>, file: &str) -> Policy {
-    root.only(&["version", "mode", "allow", "settings", "ceilings"]);
+    root.only(&["version", "mode", "allow", "settings", "secrets", "ceilings"]);
     if let Some(item) = root.need("version")
         && item.positive().is_some_and(|version| version != 1)
     {
@@ -372,6 +392,10 @@ fn policy(root: &Table<'_>, file: &str) -> Policy {
     }
     for (pattern, item) in root.table("settings").map(|t| t.entries()).unwrap_or_default() {
         policy.settings.extend(settings(pattern, &item));
+    }
+    if let Some(table) = root.table("secrets") {
+        let bindings = secret::from_toml(&table, file).into_iter();
+        policy.secrets = bindings.map(|(name, binding)| (name, Arc::new(binding))).collect();
     }
     policy.ceilings = root.table("ceilings").map(|t| read_limits(&t)).unwrap_or_default();
     policy

@@ -38,6 +38,8 @@ What a component asks for must also be allowed, by the policy or here:
   longshore run ./index.wasm --allow dir=/data=./corpus:ro --allow env=TZ --set chunk-size=400
   longshore run ./flow.wasm --allow 'acme:web/fetch::http=https://example.com'  for a dependency
 
+  longshore run ./api.wasm --allow secret=api --secret api=env:API_KEY@https://api.example.com
+
   longshore run ./fetch.wasm --dry-run       decides, says what would be granted, runs nothing
 
 The result is JSON on standard output; what the component itself prints goes to standard error, but
@@ -62,6 +64,9 @@ pub(crate) struct Args {
     /// Allow a capability: `clock`, `random`, `env=NAME`, `dir=/guest=./host[:rw]`, `http=SCOPE`
     #[arg(short, long, value_name = "CAPABILITY")]
     allow: Vec<String>,
+    /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
+    #[arg(long, value_name = "BINDING")]
+    secret: Vec<String>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -87,6 +92,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let mut ask = Policy::default();
     for flag in &args.allow {
         ask.allow_flag(flag)?;
+    }
+    for flag in &args.secret {
+        ask.secret_flag(flag)?;
     }
     for flag in &args.set {
         ask.set_flag(flag)?;
