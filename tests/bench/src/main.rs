@@ -3,6 +3,7 @@
 //! Measures only through the public interfaces of the product, and decides nothing about it.
 
 mod cache;
+mod egress;
 mod first;
 mod process;
 mod product;
@@ -25,7 +26,7 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values or cache";
+  --only    process, warm, values, cache or egress";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +81,7 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--strict") => options.strict = true,
             Some("--help" | "-h") => return Ok(None),
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
-                Some(group @ ("process" | "warm" | "values" | "cache")) => {
+                Some(group @ ("process" | "warm" | "values" | "cache" | "egress")) => {
                     options.only.push(group.to_owned());
                 }
                 _ => bail!("--only needs the name of a group\n{USAGE}"),
@@ -115,6 +116,10 @@ fn measure(options: &Options) -> Result<table::Table> {
     }
     if wanted("cache") {
         cache::measure(&mut table, effort, &echo)?;
+    }
+    if wanted("egress") {
+        let guest = guest("egress", "guest-egress");
+        egress::measure(&mut table, effort, home.path(), &guest)?;
     }
     Ok(table)
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use longshore::engine::Watcher;
 use longshore::journal::{Seen, Subscription};
 use longshore::model::{Event, Stream, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Mode, Policy};
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
@@ -61,6 +61,10 @@ pub(crate) struct Args {
     /// Allow a capability: `clock`, `random`, `env=NAME`, `dir=/guest=./host[:rw]`, `http=SCOPE`
     #[arg(short, long, value_name = "CAPABILITY")]
     allow: Vec<String>,
+    /// Hold components to their manifests (`enforce`), or let pass what the operator allows and tell
+    /// what the manifests forgot (`count`)
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -88,11 +92,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.set {
         ask.set_flag(flag)?;
     }
+    if let Some(mode) = args.mode {
+        ask.set_mode(mode);
+    }
     let target = component::target(&args.target, context).await?;
+    let policy = context.policy(args.policy.as_deref())?;
+    let mode = args.mode.unwrap_or_else(|| policy.mode());
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
-        .policy(context.policy(args.policy.as_deref())?);
+        .policy(policy);
     if !args.dry_run {
         builder = builder.store(context.store()?);
     }
@@ -112,7 +121,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     if let Some(path) = &args.receipt {
         crate::files::replace(path, &report.receipt)?;
     }
-    let shown = outcome::Shown { report: &report, is_command, receipt: args.receipt.as_deref() };
+    let receipt = args.receipt.as_deref();
+    let forgotten = match mode {
+        Mode::Count => forgotten(&host, &report).await,
+        Mode::Enforce => Vec::new(),
+    };
+    let shown = outcome::Shown { report: &report, is_command, receipt, forgotten };
     shown.print(&host, printed.as_deref(), context.output).await?;
     let code = outcome::exit(&report.outcome);
     // The store finishes what it was handed before the process may end.
@@ -264,4 +278,18 @@ async fn denials(host: &Longshore, report: &Report) -> Vec<longshore::model::Den
     let Ok(history) = host.journal().read(report.run).await else { return Vec::new() };
     let entries = history.into_entries().into_iter();
     entries.filter_map(|e| if let Event::Denied(d) = e.event { Some(d) } else { None }).collect()
+}
+
+/// What passed though no manifest asks for it, each once.
+async fn forgotten(host: &Longshore, report: &Report) -> Vec<longshore::model::Forgotten> {
+    let Ok(history) = host.journal().read(report.run).await else { return Vec::new() };
+    let mut told: Vec<longshore::model::Forgotten> = Vec::new();
+    for entry in history.into_entries() {
+        if let Event::Forgotten(forgotten) = entry.event
+            && !told.iter().any(|own| own.used == forgotten.used)
+        {
+            told.push(forgotten);
+        }
+    }
+    told
 }
