@@ -11,3 +11,4 @@ pub(crate) mod http;
 pub(crate) mod random;
 pub(crate) mod settings;
 pub(crate) mod stdio;
+pub(crate) mod virtualized;

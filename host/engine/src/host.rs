@@ -1,5 +1,6 @@
 //! The data of one store: the scene of the call, its limits, and the WASI contexts built from its grant.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use longshore_model::Limits;
@@ -11,7 +12,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::Error;
 use crate::call::{Scene, Stdio};
 use crate::capability::stdio::Capture;
-use crate::capability::{clock, dir, env, http::Egress, random, settings};
+use crate::capability::{clock, dir, env, http::Egress, random, settings, virtualized};
+use crate::retry::Options;
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
 
@@ -31,6 +33,10 @@ pub(crate) struct Host {
     http: WasiHttpCtx,
     egress: Egress,
     variables: Option<Box<WasiConfigVariables>>,
+    /// The policies for calls that live, oldest first, by their handles.
+    pub(crate) policies: Vec<(u32, Arc<Options>)>,
+    /// The timers behind pollables of `wasi:io`, by their handles.
+    pub(crate) pollables: HashMap<u32, u32>,
 }
 
 impl Host {
@@ -58,6 +64,8 @@ impl Host {
             http,
             egress: Egress::new(Arc::clone(scene)),
             variables: None,
+            policies: Vec::new(),
+            pollables: HashMap::new(),
         };
         let plain = scene.grant.dirs().is_empty()
             && ready.env().is_empty()
@@ -84,6 +92,9 @@ impl Host {
             .allow_ip_name_lookup(false);
         clock::apply(&mut builder, &self.scene.grant);
         random::apply(&mut builder, &self.scene.grant);
+        if self.scene.durable {
+            virtualized::apply(&mut builder, &self.scene);
+        }
         builder
     }
 

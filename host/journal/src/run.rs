@@ -73,6 +73,15 @@ impl Run {
     /// its end, [`Error::Reserved`] for the events that open and close a run, and the first failure
     /// of the store once there was one.
     pub fn record(&self, event: Event) -> Result<u64> {
+        self.record_at(event).map(|(seq, _)| seq)
+    }
+
+    /// [`record`](Self::record), with the time that the entry was given.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn record_at(&self, event: Event) -> Result<(u64, Timestamp)> {
         match event {
             Event::RunStarted(_) => return Err(Error::Reserved("run-started")),
             Event::RunEnded(_) => return Err(Error::Reserved("run-ended")),
@@ -80,10 +89,17 @@ impl Run {
         }
         let mut writer = self.0.writer();
         let seq = writer.push(&*self.0.shared.clock, event, false)?;
+        let at = writer.last_at();
         if writer.is_heavy() {
             writer.hand_over(&*self.0.shared.store, Durability::Buffered);
         }
-        Ok(seq)
+        Ok((seq, at))
+    }
+
+    /// The time now, by the journal's clock; never before the last entry.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.shared.clock.now().max(self.0.writer().last_at())
     }
 
     /// Waits until everything recorded so far is on disk. Callers that come together share one

@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde. No clock, no randomness, no I/O, no decision: a caller passes time and entropy in.
 
+mod durable;
 mod event;
 mod id;
 mod outcome;
@@ -11,9 +12,13 @@ pub use longshore_reference::{
     Access, CapabilityKind, HttpScope, LIMITS, LimitName, Limits, Scope, ScopeError, Signer,
 };
 
+pub use durable::{
+    Answer, Answered, Approval, Ask, Asked, AttemptFailed, CancelRequested, Child, Decision,
+    Divergence, RunResumed, RunSuspended, Signalled,
+};
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,
-    EffectStarted, Event, GrantRecord, Json, Logged, Output, RunEnded, RunStarted, Stream,
+    EffectStarted, Event, GrantRecord, Json, Logged, Output, Parent, RunEnded, RunStarted, Stream,
 };
 pub use id::{CallId, RunId, RunIdError, Timestamp};
 pub use outcome::{Fault, FaultKind, Outcome};
