@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use longshore_journal::{
-    Append, Durability, Error, Journal, MemoryStore, Record, Result, RunFilter, RunState,
-    RunSummary, Sealer, Seen, Store, StoreFault, StoredReceipt, Ticket,
+    Append, Bell, Claim, Durability, Error, Fence, Journal, Letter, MemoryStore, Posted, Record,
+    Result, RunFilter, RunState, RunSummary, Sealer, Seen, Store, StoreFault, StoredReceipt, Ticket,
+    Wakes,
 };
 use longshore_model::{Clock, Event, RunId, Timestamp};
 use longshore_reference::Digest;
@@ -51,6 +52,38 @@ impl Store for Touched {
     }
 
     async fn runs(&self, _: &RunFilter) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn claimable(&self, _: Timestamp, _: usize) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn claim(&self, _: &Claim) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn renew(&self, _: &[(RunId, Fence)], _: Timestamp) -> Result<Vec<RunId>> {
+        Ok(Vec::new())
+    }
+
+    async fn due(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
+    async fn post(&self, letter: Letter) -> Result<u64> {
+        Err(Error::NotFound(letter.run))
+    }
+
+    async fn letters(&self, _: RunId, _: usize) -> Result<Vec<Posted>> {
+        Ok(Vec::new())
+    }
+
+    fn wakes(&self) -> Wakes {
+        Bell::new().listen()
+    }
+
+    async fn remove(&self, _: &[RunId]) -> Result<Vec<RunId>> {
         Ok(Vec::new())
     }
 
