@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use longshore_journal::{Entry, Run};
 use longshore_model::{
-    Answer, CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Stream, Usage,
+    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, RunId, Stream, Usage,
 };
 use longshore_policy::Grant;
 use longshore_reference::Digest;
@@ -82,32 +82,24 @@ impl RunContext {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the run an event from outside, a signal or the wish that it end, and waits until it is on disk. False, when it
-    /// has it already.
+    /// Takes a letter into the run as `event`: a signal, a decision, or the wish that it end. One that changes nothing, because
+    /// it came before or came too late, is taken as `late`.
     ///
     /// # Errors
     ///
     /// When the journal cannot be written.
-    pub async fn tell(&self, event: Event) -> Result<bool, longshore_journal::Error> {
-        let news = self.0.ledger.tell(event).map_err(journal_error)?;
-        self.run().sync().await?;
-        Ok(news)
+    pub fn take(&self, event: Event, late: Event, letter: u64) -> Result<(), longshore_journal::Error> {
+        match self.0.ledger.take(event, late, letter) {
+            Ok(()) => Ok(()),
+            Err(Stop::Journal(error)) => Err(error),
+            Err(other) => unreachable!("a letter is only recorded, and never {other:?}"),
+        }
     }
 
-    /// Answers an approval, and waits until the answer is on disk. False, when it was answered or is not open.
-    ///
-    /// # Errors
-    ///
-    /// When the journal cannot be written.
-    pub async fn answer(
-        &self,
-        call: CallId,
-        step: u32,
-        answer: Answer,
-    ) -> Result<bool, longshore_journal::Error> {
-        let taken = self.0.ledger.answer(call, step, answer).map_err(journal_error)?;
-        self.run().sync().await?;
-        Ok(taken)
+    /// The children that must not outlive what the run calls now.
+    #[must_use]
+    pub fn attached(&self) -> Vec<RunId> {
+        self.0.ledger.attached(0)
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -132,13 +124,6 @@ impl RunContext {
 
     pub(crate) fn add_usage(&self, usage: &Usage) {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner).add(usage);
-    }
-}
-
-fn journal_error(stop: Stop) -> longshore_journal::Error {
-    match stop {
-        Stop::Journal(error) => error,
-        other => unreachable!("events from outside are only recorded, and never {other:?}"),
     }
 }
 

@@ -10,7 +10,7 @@ mod wait;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use longshore_journal::Run;
+use longshore_journal::{Run, Waiting, WaitsOn};
 use longshore_model::{
     Answer, Answered, Approval, Ask, Asked, CallEnded, CallId, CallStarted, Child, Divergence,
     Event, Fault, FaultKind, Json, Outcome, RunId, Timestamp, Usage,
@@ -22,8 +22,8 @@ use tokio::task::AbortHandle;
 /// Why a workflow does not go on here and now, without having ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Halt {
-    /// It can only wait: until that time, or for a message.
-    Suspended(Option<Timestamp>),
+    /// It can only wait.
+    Suspended(Waiting),
     /// Its code asked for something else than its history says.
     Diverged(Divergence),
     /// Its history ends here, and nothing may be done beyond it.
@@ -102,6 +102,8 @@ struct Flow {
     settled: HashMap<u32, Settled>,
     /// Times after which a request settles by itself.
     due: HashMap<u32, (Timestamp, Answer)>,
+    /// What kinds of things it asked for.
+    kinds: HashMap<u32, WaitsOn>,
     /// The last thing that it saw.
     seen: Moment,
     /// Whether it was told that the run shall end.
@@ -525,29 +527,26 @@ impl Ledger {
         }
         let event = Answered { call: flow, step, answer: answer.clone() };
         let at = self.record(Event::Answered(Box::new(event)))?;
-        own.due.remove(&step);
-        own.running.remove(&step);
-        own.settled.insert(step, Settled { at, what: Came::Answer(answer) });
+        own.settle(step, Settled { at, what: Came::Answer(answer) });
         self.changed.notify_waiters();
         Ok(true)
     }
 
-    /// Enters an event from outside: a signal, or the wish that the run end. False, when it is there already.
-    pub(crate) fn tell(&self, event: Event) -> Result<bool, Stop> {
+    /// Takes a letter into the history as `event`: a signal, a decision, or the wish that the run end. One that changes
+    /// nothing is taken as `late`.
+    pub(crate) fn take(&self, event: Event, late: Event, letter: u64) -> Result<(), Stop> {
         let mut state = self.lock();
-        let news = match &event {
-            Event::Signalled(signal) => {
-                signal.id.as_ref().is_none_or(|id| !state.known.contains(id))
-            }
-            Event::CancelRequested(_) => state.cancel.is_none(),
-            _ => true,
-        };
-        if news {
-            let at = self.record(event.clone())?;
-            state.apply(at, &event);
-            self.changed.notify_waiters();
+        let event = if state.is_news(&event) { event } else { late };
+        let (seq, at) =
+            self.run.record_letter_at(event.clone(), letter).map_err(Stop::Journal)?;
+        let at = Moment { seq, at };
+        if let Event::Answered(answered) = &event {
+            let what = Came::Answer(answered.answer.clone());
+            state.flows.entry(answered.call).or_default().settle(answered.step, Settled { at, what });
         }
-        Ok(news)
+        state.apply(at, &event);
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// Ends a workflow's call: what it started and did not wait for is stopped. What its history has beyond that is a
@@ -665,6 +664,14 @@ impl Flow {
         if self.settled.contains_key(&step) {
             return;
         }
+        let kind = match ask {
+            Ask::Timer { .. } => WaitsOn::Timer,
+            Ask::Signal { .. } => WaitsOn::Signal,
+            Ask::Approval(_) => WaitsOn::Approval,
+            Ask::Child(_) => WaitsOn::Child,
+            Ask::Version { .. } => return,
+        };
+        self.kinds.insert(step, kind);
         match ask {
             Ask::Timer { due } => {
                 self.due.insert(step, (*due, Answer::Fired));
@@ -674,6 +681,12 @@ impl Flow {
             }
             _ => {}
         }
+    }
+
+    fn settle(&mut self, step: u32, settled: Settled) {
+        self.due.remove(&step);
+        self.running.remove(&step);
+        self.settled.insert(step, settled);
     }
 
     fn close(&mut self) {
@@ -696,6 +709,22 @@ impl State {
             };
             let settled = Settled { at: came.max(asked), what: Came::Signal(payload) };
             self.flows.entry(flow).or_default().settled.insert(step, settled);
+        }
+    }
+
+    /// Whether an event from outside changes anything.
+    fn is_news(&self, event: &Event) -> bool {
+        match event {
+            Event::Signalled(signal) => {
+                signal.id.as_ref().is_none_or(|id| !self.known.contains(id))
+            }
+            Event::CancelRequested(_) => self.cancel.is_none(),
+            // An answer that comes before its question was repeated is kept for it.
+            Event::Answered(answered) => self
+                .flows
+                .get(&answered.call)
+                .is_some_and(|own| !own.closed && !own.settled.contains_key(&answered.step)),
+            _ => true,
         }
     }
 

@@ -5,7 +5,7 @@
 //! touches the world outside is announced on disk before it happens, and its result reaches the
 //! disk with the next announcement, or with the end of the run.
 
-use longshore_model::{Access, Answer, Event, GrantRecord, RunStarted, Scope};
+use longshore_model::{Access, Event, GrantRecord, RunStarted, Scope};
 
 /// How safe an append must be before it is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,20 +53,12 @@ pub fn durability_of_call(grant: &GrantRecord) -> Durability {
 /// - An effect's intent is synced: whoever finds the journal after a power cut knows that the
 ///   effect may have happened.
 /// - The start of a run that can write without announcing it is synced, for the same reason.
-/// - What somebody outside was told is kept is synced: a signal, a decision, a request to end. So
-///   is that a run left memory, for what wakes it reads the journal.
 /// - Everything else is buffered: results travel with the next intent. (The end of a run is decided
 ///   by [`Run::close`](crate::Run::close): synced, unless the whole run is pure.)
 #[must_use]
 pub fn durability_of(event: &Event) -> Durability {
     match event {
-        Event::EffectStarted(_)
-        | Event::Signalled(_)
-        | Event::CancelRequested(_)
-        | Event::RunSuspended(_) => Durability::Synced,
-        Event::Answered(answered) if matches!(answered.answer, Answer::Approved(_)) => {
-            Durability::Synced
-        }
+        Event::EffectStarted(_) => Durability::Synced,
         Event::RunStarted(start)
             if writes_unannounced(&start.grant)
                 || start.dependencies.iter().any(|d| writes_unannounced(&d.grant)) =>

@@ -189,15 +189,6 @@ pub struct RunResumed {
     pub host: String,
 }
 
-/// See [`Event::RunSuspended`](crate::Event::RunSuspended).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct RunSuspended {
-    /// When it goes on by itself; without a time it waits for somebody.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
-}
-
 /// See [`Event::RunDiverged`](crate::Event::RunDiverged).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Answered, Asked, AttemptFailed, CallId, CancelRequested, CapabilityKind, Divergence, Limits,
-    Outcome, RunId, RunResumed, RunSuspended, Scope, Signalled, Signer, Usage,
+    Outcome, RunId, RunResumed, Scope, Signalled, Signer, Usage,
 };
 
 /// JSON text, kept as it was written: integers to 64 bits and the order of keys survive.
@@ -114,8 +114,6 @@ pub enum Event {
     Signalled(Box<Signalled>),
     /// Somebody asked the run to end.
     CancelRequested(CancelRequested),
-    /// The run can only wait, and leaves memory.
-    RunSuspended(RunSuspended),
     /// The run goes on: after a wait, or after the death of its host.
     RunResumed(Box<RunResumed>),
     /// What the code asked for is not what the history says. Nothing was done; the run stays open.
@@ -142,7 +140,6 @@ impl Event {
             Self::Answered(_) => "answered",
             Self::Signalled(_) => "signalled",
             Self::CancelRequested(_) => "cancel-requested",
-            Self::RunSuspended(_) => "run-suspended",
             Self::RunResumed(_) => "run-resumed",
             Self::RunDiverged(_) => "run-diverged",
             Self::RunEnded(_) => "run-ended",

@@ -14,7 +14,7 @@ pub use longshore_reference::{
 
 pub use durable::{
     Answer, Answered, Approval, Ask, Asked, AttemptFailed, CancelRequested, Child, Decision,
-    Divergence, RunResumed, RunSuspended, Signalled,
+    Divergence, RunResumed, Signalled,
 };
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,

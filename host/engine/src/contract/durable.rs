@@ -1,4 +1,5 @@
 //! `longshore:workflow` beside `run` and typed calls: waiting, timers, signals, approvals, policies, dynamic calls, children.
+#![allow(unreachable_pub, reason = "the generated bindings re-export the handles")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use longshore_journal::{Waiting, WaitsOn};
 use longshore_model::{Answer, CallId, Divergence, Timestamp};
 
 use super::{Came, Flow, Halt, Ledger, Mode, State, Stop};
@@ -57,7 +58,8 @@ impl Ledger {
                 let patient = after(began, patience);
                 let soon = due.is_some_and(|due| due <= patient);
                 if !soon && (due.is_some() || now >= patient) {
-                    return Err(Stop::Halt(Halt::Suspended(due)));
+                    let on = self.lock().kind(scene.id, steps);
+                    return Err(Stop::Halt(Halt::Suspended(Waiting { on, wake_at: due })));
                 }
             }
             let until = match (due, leaves) {
@@ -71,16 +73,6 @@ impl Ledger {
                 () = tokio::time::sleep(nap) => {}
             }
         }
-    }
-
-    /// Waits for all of `steps`.
-    pub(crate) async fn wait_all(&self, scene: &Scene, steps: &[u32]) -> Result<(), Stop> {
-        let mut left: Vec<u32> = steps.to_vec();
-        while !left.is_empty() {
-            let place = self.wait(scene, &left).await?;
-            left.swap_remove(place);
-        }
-        Ok(())
     }
 
     /// What came of a request that was waited for.
@@ -101,11 +93,22 @@ impl Ledger {
         if let Some(own) = self.lock().flows.get_mut(&flow) {
             own.settled.remove(&step);
             own.due.remove(&step);
+            own.kinds.remove(&step);
         }
     }
 }
 
 impl State {
+    /// What kind of thing is waited for.
+    fn kind(&self, flow: CallId, steps: &[u32]) -> WaitsOn {
+        let Some(own) = self.flows.get(&flow) else { return WaitsOn::Several };
+        let mut kinds = steps.iter().map(|step| own.kinds.get(step).copied());
+        match kinds.next().flatten() {
+            Some(kind) if kinds.all(|other| other == Some(kind)) => kind,
+            _ => WaitsOn::Several,
+        }
+    }
+
     fn look(&mut self, flow: CallId, steps: &[u32]) -> Look {
         if let Some(halt) = &self.halt {
             return Look::Halt(halt.clone());
