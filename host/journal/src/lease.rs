@@ -105,12 +105,16 @@ pub enum WaitsOn {
     Child,
     /// Whichever of several comes first.
     Several,
+    /// Other code: what was to go on with the run asked for something else than its history says.
+    /// Neither a letter nor time helps; the run is only given to who asks for it by name.
+    Divergence,
 }
 
 impl WaitsOn {
-    const ALL: [Self; 5] = [Self::Timer, Self::Signal, Self::Approval, Self::Child, Self::Several];
+    const ALL: [Self; 6] =
+        [Self::Timer, Self::Signal, Self::Approval, Self::Child, Self::Several, Self::Divergence];
 
-    /// `timer`, `signal`, `approval`, `child` or `several`.
+    /// `timer`, `signal`, `approval`, `child`, `several` or `divergence`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -119,6 +123,7 @@ impl WaitsOn {
             Self::Approval => "approval",
             Self::Child => "child",
             Self::Several => "several",
+            Self::Divergence => "divergence",
         }
     }
 
@@ -182,13 +187,16 @@ impl Standing {
 
 impl RunSummary {
     /// Where the run stands, for whoever looks at it at `now`: a run that did not end is open while
-    /// a lease holds, waiting when it was let go of to wait, and interrupted otherwise.
+    /// a lease holds, waiting or diverged when it was let go of so, and interrupted otherwise.
     #[must_use]
     pub fn state_at(&self, now: Timestamp) -> RunState {
         match self.state {
             RunState::Open if self.is_held(now) => RunState::Open,
-            RunState::Open if self.waiting.is_some() => RunState::Waiting,
-            RunState::Open => RunState::Interrupted,
+            RunState::Open => match self.waiting.map(|waiting| waiting.on) {
+                None => RunState::Interrupted,
+                Some(WaitsOn::Divergence) => RunState::Diverged,
+                Some(_) => RunState::Waiting,
+            },
             ended => ended,
         }
     }
@@ -214,6 +222,7 @@ impl RunSummary {
         }
         match (self.lease, self.waiting) {
             (Some(lease), _) => Some(lease.until),
+            (None, Some(Waiting { on: WaitsOn::Divergence, .. })) => None,
             (None, Some(waiting)) if self.posted == self.taken => waiting.wake_at,
             (None, _) => Some(Timestamp::default()),
         }

@@ -203,6 +203,9 @@ pub enum RunState {
     /// It has not ended, and was let go of until something comes. A store never says this: it keeps
     /// the run as open.
     Waiting,
+    /// It has not ended, and the code that was to go on with it asked for something else than its
+    /// history says. A store never says this: it keeps the run as open.
+    Diverged,
     /// It returned a value.
     Ok,
     /// It returned its own failure.
@@ -212,16 +215,24 @@ pub enum RunState {
 }
 
 impl RunState {
-    const ALL: [Self; 6] =
-        [Self::Open, Self::Interrupted, Self::Waiting, Self::Ok, Self::Failed, Self::Fault];
+    const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Interrupted,
+        Self::Waiting,
+        Self::Diverged,
+        Self::Ok,
+        Self::Failed,
+        Self::Fault,
+    ];
 
-    /// `open`, `interrupted`, `waiting`, `ok`, `failed` or `fault`.
+    /// `open`, `interrupted`, `waiting`, `diverged`, `ok`, `failed` or `fault`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Interrupted => "interrupted",
             Self::Waiting => "waiting",
+            Self::Diverged => "diverged",
             Self::Ok => "ok",
             Self::Failed => "failed",
             Self::Fault => "fault",
@@ -238,7 +249,7 @@ impl RunState {
     #[must_use]
     pub const fn stored(self) -> Self {
         match self {
-            Self::Interrupted | Self::Waiting => Self::Open,
+            Self::Interrupted | Self::Waiting | Self::Diverged => Self::Open,
             other => other,
         }
     }

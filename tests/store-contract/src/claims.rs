@@ -162,6 +162,7 @@ pub async fn what_is_claimable_is_what_the_rule_says(place: &impl Place) {
             0 => None,
             1 => until(WaitsOn::Signal, None),
             2 => until(WaitsOn::Timer, Some(n * 10)),
+            _ if n % 8 == 7 => until(WaitsOn::Divergence, Some(0)),
             _ => until(WaitsOn::Several, Some(1_000)),
         };
         if n % 6 == 5 {
@@ -169,7 +170,7 @@ pub async fn what_is_claimable_is_what_the_rule_says(place: &impl Place) {
         } else if n % 6 != 4 {
             store.append(release(&mut appends, waiting)).await.unwrap();
         }
-        if n % 5 == 0 && n % 6 != 5 {
+        if n % 5 < 3 && n % 6 != 5 {
             store.post(letter(n, 1, "")).await.unwrap();
         }
     }

@@ -14,6 +14,7 @@ ALTER TABLE runs ADD COLUMN due INTEGER AS (
     CASE
         WHEN state <> 'open' THEN NULL
         WHEN held_until IS NOT NULL THEN held_until
+        WHEN waits_on = 'divergence' THEN NULL
         WHEN waits_on IS NOT NULL AND posted = taken THEN wake_at
         ELSE 0
     END
