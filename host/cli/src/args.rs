@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, run,
-    runs, sign, verify,
+    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, rehearse,
+    run, runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Runs(runs::Command),
+    Replay(rehearse::Replay),
+    Rehearse(rehearse::Rehearse),
     #[command(subcommand)]
     Receipt(receipt::Command),
     #[command(subcommand)]

@@ -74,6 +74,8 @@ struct State {
     known: HashSet<String>,
     cancel: Option<Moment>,
     halt: Option<Halt>,
+    /// Why nothing more can be recorded.
+    failed: Option<longshore_journal::Error>,
     /// The ends of root calls.
     ended: HashMap<CallId, Outcome>,
 }
@@ -259,6 +261,14 @@ impl Ledger {
         let flow = state.flows.entry(call).or_default();
         flow.seen = flow.seen.max(at);
         Ok(at)
+    }
+
+    /// The journal failed beside a workflow; it is told at its next wait.
+    pub(crate) fn fail(&self, stop: Stop) {
+        if let Stop::Journal(error) = stop {
+            self.lock().failed.get_or_insert(error);
+            self.changed.notify_waiters();
+        }
     }
 
     fn record(&self, event: Event) -> Result<Moment, Stop> {
@@ -489,23 +499,25 @@ impl Ledger {
             return Ok(version);
         }
         let step = own.step;
-        let next = own.requests.front();
-        let version = match next.map(|recorded| &recorded.what) {
-            Some(Request::Ask(Ask::Version { change: known, version })) if known == change => {
-                let version = *version;
-                if !(oldest..=newest).contains(&version) {
+        let markers = own.requests.iter().take_while(|recorded| recorded.what.is_version());
+        let found = markers.enumerate().find_map(|(place, recorded)| match &recorded.what {
+            Request::Ask(Ask::Version { change: known, version }) if known == change => {
+                Some((place, *version))
+            }
+            _ => None,
+        });
+        let version = match found {
+            Some((place, version)) => {
+                let recorded = own.requests.remove(place);
+                let recorded = recorded.filter(|_| !(oldest..=newest).contains(&version));
+                if let Some(recorded) = recorded {
                     let asked = format!("versions {oldest} to {newest} of `{change}`");
-                    let recorded = own.requests.pop_front();
-                    return Err(match recorded {
-                        Some(recorded) => own.diverged(flow, &recorded, asked),
-                        None => unreachable!("it was there a line above"),
-                    });
+                    return Err(own.diverged(flow, &recorded, asked));
                 }
-                own.requests.pop_front();
                 version
             }
             // It went on without the marker when it was here.
-            Some(_) => oldest,
+            None if own.requests.iter().any(|recorded| !recorded.what.is_version()) => oldest,
             None if self.mode == Mode::Replay => newest,
             None => {
                 let what = Ask::Version { change: change.to_owned(), version: newest };

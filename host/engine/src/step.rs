@@ -98,8 +98,9 @@ pub(crate) fn start(
             }
             Err(halt) => return cx.ledger().halt(halt),
         };
-        // A journal that fails is found by whoever waits, who must write too.
-        let _ = cx.ledger().settle_call(flow, number, ended);
+        if let Err(stop) = cx.ledger().settle_call(flow, number, ended) {
+            cx.ledger().fail(stop);
+        }
     });
     let running = Running { call: Some(call), child: None, task: task.abort_handle(), nested };
     parent.ledger().runs(flow, number, running);

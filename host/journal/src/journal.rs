@@ -11,7 +11,7 @@ use crate::keeper::{Keeper, any_host};
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
-    Reader, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt, Wakes,
+    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt, Wakes,
     durability_of, is_pure_run,
 };
 
@@ -209,6 +209,23 @@ impl Journal {
     /// when the store fails.
     pub async fn read(&self, run: RunId) -> Result<History> {
         History::read(&*self.shared.store, run).await
+    }
+
+    /// The entries of a run as they are kept, unread and unchecked: for whoever hands them on.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn records(&self, run: RunId) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        loop {
+            let from = records.len() as u64;
+            let page = self.shared.store.load(run, from, 1_000).await?;
+            if page.is_empty() {
+                return Ok(records);
+            }
+            records.extend(page);
+        }
     }
 
     /// The same, page by page: for histories that should not be in memory at once.

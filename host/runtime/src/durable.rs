@@ -4,6 +4,7 @@ mod child;
 mod desk;
 mod letter;
 mod pinned;
+mod rehearse;
 mod resume;
 
 use std::pin::pin;
@@ -22,6 +23,7 @@ use crate::{Error, Prepared, Report, VERSION};
 
 pub(crate) use desk::Desk;
 pub use letter::{Approve, OpenApproval};
+pub use rehearse::Verdict;
 pub use resume::Resume;
 
 /// How long a workflow that can only wait is kept in memory, where the builder does not say.

@@ -131,6 +131,12 @@ pub enum Error {
         /// The run.
         run: RunId,
     },
+    /// A file that is no exported run, or one that was edited; or a run that cannot be exported.
+    #[error("this is no whole run: {reason}")]
+    Exported {
+        /// What is wrong.
+        reason: String,
+    },
     /// A message that no run takes.
     #[error("the run `{run}` takes no such message: {reason}")]
     Message {
@@ -267,6 +273,7 @@ impl Error {
             Self::NotAnOption { .. } => "LS-HST-016",
             Self::NotAnApprover { .. } => "LS-HST-017",
             Self::TooLate { .. } => "LS-HST-018",
+            Self::Exported { .. } => "LS-HST-019",
         }
     }
 

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_model::{
-    Answer, Approval, Child, Fault, Json, Outcome, Parent, RunId,
-};
+use longshore_model::{Answer, Approval, Child, Fault, Json, Outcome, Parent, RunId};
 use wasmtime::component::Resource;
 
 use super::workflow::longshore::workflow::{
@@ -462,8 +460,9 @@ fn watch(scene: &Scene, step: u32, started: StartedChild, port: &dyn crate::Chil
     let (cx, flow, ended) = (scene.cx.clone(), scene.id, port.start(started));
     let task = tokio::spawn(async move {
         let outcome = ended.await;
-        // A journal that fails is found by whoever waits, who must write too.
-        let _ = cx.ledger().answer(flow, step, Answer::Child(outcome));
+        if let Err(stop) = cx.ledger().answer(flow, step, Answer::Child(outcome)) {
+            cx.ledger().fail(stop);
+        }
     });
     let running = Running { call: None, child: attached, task: task.abort_handle(), nested: true };
     scene.ledger().runs(flow, step, running);

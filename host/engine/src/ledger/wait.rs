@@ -18,6 +18,7 @@ enum Look {
     /// Somebody wants the run to end.
     Cancelled,
     Halt(Halt),
+    Failed(longshore_journal::Error),
     Nothing {
         /// When a request settles by itself, and which.
         due: Option<(Timestamp, u32, Answer)>,
@@ -40,6 +41,7 @@ impl Ledger {
                 Look::Found(place) => return Ok(place),
                 Look::Cancelled => return Err(Stop::Cancelled),
                 Look::Halt(halt) => return Err(Stop::Halt(halt)),
+                Look::Failed(error) => return Err(Stop::Journal(error)),
                 Look::Nothing { .. } if self.mode == Mode::Replay => {
                     return Err(Stop::Halt(Halt::Exhausted));
                 }
@@ -110,6 +112,9 @@ impl State {
     }
 
     fn look(&mut self, flow: CallId, steps: &[u32]) -> Look {
+        if let Some(error) = &self.failed {
+            return Look::Failed(error.clone());
+        }
         if let Some(halt) = &self.halt {
             return Look::Halt(halt.clone());
         }

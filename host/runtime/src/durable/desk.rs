@@ -50,7 +50,7 @@ impl Desk {
     }
 
     fn knock(&self, wake: Wake) -> bool {
-        let runs = self.lock();
+        let mut runs = self.lock();
         match wake {
             Wake::Run(run) => {
                 if let Some(knock) = runs.knocks.get(&run) {
@@ -59,7 +59,12 @@ impl Desk {
             }
             Wake::Any => runs.knocks.values().for_each(|knock| knock.notify_one()),
         }
-        !runs.knocks.is_empty()
+        if runs.knocks.is_empty() {
+            // Under the same lock as `sit`, which listens anew.
+            runs.listener = None;
+            return false;
+        }
+        true
     }
 }
 

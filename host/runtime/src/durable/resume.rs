@@ -154,7 +154,7 @@ impl Host {
 }
 
 /// The flags that are in force for a run because its grant was recorded with them.
-fn recorded(start: &RunStarted) -> Policy {
+pub(super) fn recorded(start: &RunStarted) -> Policy {
     let mut policy = Policy::default();
     let below = start.dependencies.iter().map(|d| (Some(d.interface.as_str()), &d.grant));
     for (interface, grant) in below.chain([(None, &start.grant)]) {
