@@ -98,14 +98,16 @@ fn interfaces(resolve: &Resolve) -> Vec<Imported> {
     found
 }
 
-/// What wit-bindgen needs to be told about the whole: checks it, and says whether failures are in it.
-pub(crate) fn uses_failure(inline: &str) -> Result<bool, String> {
+/// What wit-bindgen needs to be told about the whole: checks it, and says which of the SDK's own interfaces are in it.
+pub(crate) fn shared(inline: &str) -> Result<Vec<&'static str>, String> {
     let mut resolve = Resolve::default();
     let package =
         resolve.push_source("component.wit", inline).map_err(|error| format!("{error:#}"))?;
     let world = resolve.select_world(&[package], None).map_err(|error| format!("{error:#}"))?;
     let world = &resolve.worlds[world];
-    Ok(world.imports.keys().any(|key| resolve.name_world_key(key) == crate::wit_text::TYPES))
+    let imports: Vec<_> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let own = [crate::wit_text::TYPES, crate::wit_text::WAITING];
+    Ok(own.into_iter().filter(|own| imports.iter().any(|import| import == own)).collect())
 }
 
 fn parse(path: &str, text: &str) -> Result<UnresolvedPackageGroup, String> {

@@ -11,8 +11,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::journal::Shared;
 use crate::writer::Writer;
 use crate::{
-    Durability, Ending, Error, Fence, History, Posted, Release, Result, RunState, Subscription,
-    Ticket, Waiting,
+    Durability, Ending, Entry, Error, Fence, History, Posted, Release, Result, RunState,
+    Subscription, Ticket, Waiting,
 };
 
 /// A run that is being recorded. Clones record into the same run.
@@ -78,6 +78,15 @@ impl Run {
     /// its end, [`Error::Reserved`] for the events that open and close a run, and the first failure
     /// of the store once there was one.
     pub fn record(&self, event: Event) -> Result<u64> {
+        self.record_at(event).map(|(seq, _)| seq)
+    }
+
+    /// [`record`](Self::record), with the time that the entry was given.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn record_at(&self, event: Event) -> Result<(u64, Timestamp)> {
         match event {
             Event::RunStarted(_) => return Err(Error::Reserved("run-started")),
             Event::RunEnded(_) => return Err(Error::Reserved("run-ended")),
@@ -85,10 +94,17 @@ impl Run {
         }
         let mut writer = self.0.writer();
         let seq = writer.push(&*self.0.shared.clock, event, false)?;
+        let at = writer.last_at();
         if writer.is_heavy() {
             writer.hand_over(&*self.0.shared.store, Durability::Buffered);
         }
-        Ok(seq)
+        Ok((seq, at))
+    }
+
+    /// The time now, by the journal's clock; never before the last entry.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.shared.clock.now().max(self.0.writer().last_at())
     }
 
     /// Waits until everything recorded so far is on disk. Callers that come together share one
@@ -144,8 +160,19 @@ impl Run {
     ///
     /// As [`record`](Self::record).
     pub fn record_letter(&self, event: Event, seq: u64) -> Result<u64> {
+        self.record_letter_at(event, seq).map(|(seq, _)| seq)
+    }
+
+    /// [`record_letter`](Self::record_letter), with the time that the entry was given.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn record_letter_at(&self, event: Event, seq: u64) -> Result<(u64, Timestamp)> {
         let taken = seq.saturating_add(1);
-        self.0.writer().push_taking(&*self.0.shared.clock, event, taken)
+        let mut writer = self.0.writer();
+        let seq = writer.push_taking(&*self.0.shared.clock, event, taken)?;
+        Ok((seq, writer.last_at()))
     }
 
     /// Lets go of the run until what it waits for has come, or for anybody to take at once where it
@@ -168,6 +195,12 @@ impl Run {
         self.flush(durability).await?;
         self.0.shared.release(self.0.id, self.0.fence);
         Ok(())
+    }
+
+    /// Entry 0, as a history that has no more: of a run that was opened a moment ago.
+    #[must_use]
+    pub fn first(&self) -> Vec<Entry> {
+        self.0.writer().first().into_iter().map(|entry| (*entry).clone()).collect()
     }
 
     /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when

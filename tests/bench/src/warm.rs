@@ -214,6 +214,8 @@ async fn open(journal: &Journal, number: usize) -> Result<longshore_journal::Run
         input: Json::null(),
         engine: "bench".to_owned(),
         host: "bench".to_owned(),
+        seed: None,
+        parent: None,
     };
     Ok(journal.open(start).await?)
 }

@@ -1,6 +1,6 @@
 //! `longshore run`: the main job, from a name to a sealed receipt.
 
-mod outcome;
+pub(crate) mod outcome;
 mod plan;
 
 use std::io::{self, IsTerminal as _, Write as _};

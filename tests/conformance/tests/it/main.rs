@@ -10,6 +10,7 @@ mod components;
 mod copies;
 mod demo;
 mod desk;
+mod durable;
 mod egress;
 mod faults;
 mod foreign;

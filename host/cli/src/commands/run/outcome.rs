@@ -14,12 +14,12 @@ use crate::output::{Output, Tone};
 use crate::render::{brief, duration, indent, size};
 
 /// A finished run, and what is to be said of it.
-pub(super) struct Shown<'r> {
-    pub(super) report: &'r Report,
-    pub(super) is_command: bool,
-    pub(super) receipt: Option<&'r Path>,
+pub(crate) struct Shown<'r> {
+    pub(crate) report: &'r Report,
+    pub(crate) is_command: bool,
+    pub(crate) receipt: Option<&'r Path>,
     /// What passed though the manifest does not ask for it.
-    pub(super) forgotten: Vec<Forgotten>,
+    pub(crate) forgotten: Vec<Forgotten>,
 }
 
 /// The JSON document of a run.
@@ -61,7 +61,7 @@ struct Receipt {
 }
 
 /// The exit status of an outcome (`docs/errors.md`, "Exit codes").
-pub(super) fn exit(outcome: &Outcome) -> u8 {
+pub(crate) fn exit(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Ok(_) => 0,
         Outcome::Failed(_) => 1,
@@ -76,7 +76,7 @@ pub(super) fn exit(outcome: &Outcome) -> u8 {
 
 impl Shown<'_> {
     /// Prints the result, and the summary beside it.
-    pub(super) async fn print(
+    pub(crate) async fn print(
         &self,
         host: &Longshore,
         printed: Option<&Mutex<Vec<u8>>>,
