@@ -12,6 +12,7 @@ use longshore_model::{
 use longshore_policy::Grant;
 use wasmtime::component::Val;
 
+use crate::capability::clock::Elapsed;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
@@ -26,14 +27,23 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    file_write_bytes: AtomicU64,
+    files_created: AtomicU64,
+    elapsed: Arc<Elapsed>,
 }
 
 impl RunContext {
     /// The context of a run that was opened.
     #[must_use]
     pub fn new(run: Run) -> Self {
-        let (calls, usage) = (AtomicU32::new(0), Mutex::default());
-        Self(Arc::new(RunShared { run, calls, usage }))
+        Self(Arc::new(RunShared {
+            run,
+            calls: AtomicU32::new(0),
+            usage: Mutex::default(),
+            file_write_bytes: AtomicU64::new(0),
+            files_created: AtomicU64::new(0),
+            elapsed: Arc::default(),
+        }))
     }
 
     /// The run's journal.
@@ -46,6 +56,11 @@ impl RunContext {
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the run slept in virtual time.
+    pub(crate) fn elapsed(&self) -> &Arc<Elapsed> {
+        &self.0.elapsed
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -77,6 +92,9 @@ pub(crate) struct Counters {
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
+    pub(crate) file_write_bytes: AtomicU64,
+    pub(crate) files_created: AtomicU64,
+    pub(crate) processes: AtomicU64,
 }
 
 /// Who calls, under which grant, into which journal. Capabilities reach the journal only through this.
@@ -146,6 +164,11 @@ impl Scene {
             LimitName::LogLines => &self.counters.log_lines,
             LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
+            LimitName::FileWriteBytes => &self.counters.file_write_bytes,
+            LimitName::FilesCreated => &self.counters.files_created,
+            LimitName::RunFileWriteBytes => &self.cx.0.file_write_bytes,
+            LimitName::RunFilesCreated => &self.cx.0.files_created,
+            LimitName::Processes => &self.counters.processes,
             _ => return true,
         };
         let within = counter.fetch_add(n, Ordering::Relaxed) + n <= self.grant.limits().get(name);

@@ -3,7 +3,7 @@
 use longshore_model::{Json, Outcome};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::settings;
+use crate::capability::{clock, dir, settings};
 use crate::host::Host;
 use crate::link::Links;
 
@@ -74,6 +74,11 @@ pub(crate) fn linker(
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    // What is governed more narrowly than wasmtime-wasi can takes the place of its own.
+    linker.allow_shadowing(true);
+    dir::link(&mut linker, concurrency)?;
+    clock::link(&mut linker, concurrency)?;
+    linker.allow_shadowing(false);
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;

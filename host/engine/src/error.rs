@@ -114,6 +114,16 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A granted directory is no longer the one that was opened.
+    #[error(
+        "the directory `{host}` that is granted as `{guest}` was removed or replaced since it was opened"
+    )]
+    DirectoryGone {
+        /// The path on the host.
+        host: String,
+        /// The path for the guest.
+        guest: String,
+    },
     /// The cache of compiled code cannot be set up.
     #[error("the cache of compiled code at `{path}` cannot be used")]
     Cache {
@@ -150,6 +160,7 @@ impl Error {
             Self::Directory { .. } => "LS-ENG-012",
             Self::Cache { .. } => "LS-ENG-013",
             Self::Setup(_) => "LS-ENG-014",
+            Self::DirectoryGone { .. } => "LS-ENG-015",
             Self::Type(source) => source.code(),
             Self::Journal(source) => source.code(),
         }
@@ -181,6 +192,9 @@ impl Error {
                 "build the workflow against the WIT of the version that its lockfile names"
                     .to_owned(),
             ),
+            Self::DirectoryGone { .. } => {
+                Some("put the directory back, or run again to open the one there now".to_owned())
+            }
             Self::Directory { .. } => Some("create the directory, or grant another one".to_owned()),
             _ => None,
         }

@@ -11,7 +11,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::Error;
 use crate::call::{Scene, Stdio};
 use crate::capability::stdio::Capture;
-use crate::capability::{clock, dir, env, http::Egress, random, settings};
+use crate::capability::dir::Mounts;
+use crate::capability::clock::{self, Time};
+use crate::capability::{env, http::Egress, random, settings};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
 
@@ -24,6 +26,9 @@ pub(crate) struct Host {
     pub(crate) table: ResourceTable,
     pub(crate) spans: u32,
     pub(crate) links: Arc<Links>,
+    /// The granted folders: the host's own `wasi:filesystem` asks them.
+    pub(crate) mounts: Arc<Mounts>,
+    pub(crate) time: Time,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
     stdout: Capture,
@@ -52,6 +57,8 @@ impl Host {
             table,
             spans: 0,
             links: Arc::clone(ready.links()),
+            time: Time::of(&scene.grant, scene.cx.elapsed()),
+            mounts: Mounts::new(scene, ready.folders().to_vec())?,
             wasi: None,
             stdout,
             stderr,
@@ -59,14 +66,12 @@ impl Host {
             egress: Egress::new(Arc::clone(scene)),
             variables: None,
         };
-        let plain = scene.grant.dirs().next().is_none()
-            && ready.env().is_empty()
+        let plain = ready.env().is_empty()
             && stdio.arguments.is_empty()
             && stdio.stdin.is_empty();
         if !plain {
             let mut builder = host.builder();
             env::apply(&mut builder, &scene.grant, ready.env(), &stdio.arguments);
-            dir::apply(&mut builder, &scene.grant)?;
             builder.stdin(wasmtime_wasi::p2::pipe::MemoryInputPipe::new(stdio.stdin.clone()));
             host.wasi = Some(Box::new(builder.build()));
         }
@@ -82,8 +87,8 @@ impl Host {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        clock::apply(&mut builder, &self.scene.grant);
-        random::apply(&mut builder, &self.scene.grant);
+        clock::apply(&mut builder, &self.time);
+        random::apply(&mut builder, &self.scene.grant, self.scene.id);
         builder
     }
 

@@ -13,7 +13,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{InstancePre, Linker, Val};
 
 use crate::call::{self, RunContext, Scene, Stdio};
-use crate::capability::dir;
+use crate::capability::dir::{self, Opened};
 use crate::compiled::{Arguments, Compiled, Function};
 use crate::fault::{self, Raised};
 use crate::host::Host;
@@ -29,6 +29,7 @@ pub struct Ready {
     grant: Arc<Grant>,
     pre: InstancePre<Host>,
     env: Vec<(String, String)>,
+    folders: Vec<Opened>,
     links: Arc<Links>,
 }
 
@@ -52,7 +53,7 @@ impl Engine {
             let (granted, component) = (grant.component(), compiled.digest());
             return Err(Error::ForeignGrant { granted, component });
         }
-        dir::check(&grant)?;
+        let folders = dir::open(&grant)?;
         let missing: Vec<_> =
             compiled.unmet().iter().filter(|i| !links.contains_key(*i)).cloned().collect();
         if !missing.is_empty() {
@@ -67,7 +68,8 @@ impl Engine {
             let linker = with_links(compiled, &links)?;
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
-        Ok(Ready { compiled: Arc::clone(compiled), grant, pre, env, links: Arc::new(links) })
+        let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
+        Ok(Ready { compiled, grant, pre, env, folders, links })
     }
 }
 
@@ -98,6 +100,11 @@ impl Ready {
 
     pub(crate) fn pre(&self) -> &InstancePre<Host> {
         &self.pre
+    }
+
+    /// The granted folders, opened when it was linked.
+    pub(crate) fn folders(&self) -> &[Opened] {
+        &self.folders
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {

@@ -145,6 +145,10 @@ pub struct ComponentIdentity {
 pub struct GrantRecord {
     /// Each granted scope with the rule (flag, or file and line) that allowed it.
     pub scopes: Vec<(Scope, String)>,
+    /// What the operator chose behind a scope, by the scope's text: `frozen:…` or `virtual:…` for `clock`, `seed:…` for
+    /// `random`.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub modes: std::collections::BTreeMap<String, String>,
     /// Settings by name; secret ones as `"(secret)"`.
     pub settings: std::collections::BTreeMap<String, serde_json::Value>,
     /// The limits in force.
@@ -247,6 +251,19 @@ pub enum Effect {
         method: String,
         /// The redacted URL.
         url: String,
+    },
+    /// Changes in a granted folder: its first one stands for all that the call makes. The start of the run, which is
+    /// synced, says that they may happen.
+    Files {
+        /// The folder, at the guest's path.
+        folder: String,
+    },
+    /// A program of the host.
+    Process {
+        /// The program and its arguments as the grant names them: what matched a wildcard is not shown.
+        command: String,
+        /// The digest of the arguments, each followed by a NUL.
+        arguments: Digest,
     },
 }
 

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use longshore_model::{Access, CapabilityKind, GrantRecord, LimitName, Limits, Scope};
 use longshore_reference::Digest;
 use serde_json::Value;
+
+use crate::{ClockMode, Parameter};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -30,26 +32,6 @@ pub struct Granted {
     pub(crate) parameter: Parameter,
     pub(crate) named: bool,
     pub(crate) rule: String,
-}
-
-/// What only the operator says of a scope: what stands behind it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Parameter {
-    /// Nothing: the scope says it all.
-    #[default]
-    None,
-    /// The host's folder behind a directory.
-    Folder(PathBuf),
-}
-
-impl Parameter {
-    /// What it means, for the digest of a policy.
-    pub(crate) fn meaning(&self) -> Value {
-        match self {
-            Self::None => Value::Null,
-            Self::Folder(folder) => Value::from(folder.to_string_lossy()),
-        }
-    }
 }
 
 impl Granted {
@@ -137,6 +119,24 @@ impl Grant {
         self.has(CapabilityKind::Clock)
     }
 
+    /// The mode of the clocks, where the operator chose one.
+    #[must_use]
+    pub fn clock_mode(&self) -> Option<ClockMode> {
+        self.of(CapabilityKind::Clock).find_map(|granted| match granted.parameter {
+            Parameter::Clock(mode) => Some(mode),
+            _ => None,
+        })
+    }
+
+    /// The seed of entropy, where the operator chose one.
+    #[must_use]
+    pub fn seed(&self) -> Option<&str> {
+        self.of(CapabilityKind::Random).find_map(|granted| match &granted.parameter {
+            Parameter::Seed(seed) => Some(seed.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether there is entropy.
     #[must_use]
     pub fn random(&self) -> bool {
@@ -159,6 +159,21 @@ impl Grant {
             }
             _ => None,
         })
+    }
+
+    /// The guest paths of the scratch directories.
+    pub fn scratch(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter_map(|granted| match &granted.scope {
+            Scope::Scratch(path) => Some(path.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The scope that lets `program` be started with `arguments`, and the file that the operator
+    /// named for it, if any.
+    #[must_use]
+    pub fn allows_exec(&self, program: &str, arguments: &[String]) -> Option<&Granted> {
+        self.covering(|scope| matches!(scope, Scope::Exec(own) if own.covers(program, arguments)))
     }
 
     /// The scope that a request of `method` to `scheme://host:port` for `path` (as it is sent, without
@@ -212,7 +227,13 @@ impl Grant {
     #[must_use]
     pub fn record(&self) -> GrantRecord {
         let scopes = self.scopes.iter().map(|g| (g.scope.clone(), g.rule.clone())).collect();
-        GrantRecord { scopes, settings: self.shown_settings(), limits: self.limits.clone() }
+        let mode = |g: &Granted| Some((g.scope.to_string(), g.parameter.mode()?));
+        GrantRecord {
+            scopes,
+            modes: self.scopes.iter().filter_map(mode).collect(),
+            settings: self.shown_settings(),
+            limits: self.limits.clone(),
+        }
     }
 
     fn shown_settings(&self) -> BTreeMap<String, Value> {
@@ -229,6 +250,7 @@ impl fmt::Debug for Grant {
         let record = self.record();
         f.debug_struct("Grant")
             .field("scopes", &record.scopes)
+            .field("modes", &record.modes)
             .field("settings", &record.settings)
             .field("limits", &record.limits)
             .finish()

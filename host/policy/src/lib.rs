@@ -34,13 +34,15 @@ mod decide;
 mod error;
 mod grant;
 mod needs;
+mod parameter;
 mod policy;
 mod refusal;
 mod rule;
 
 pub use error::Error;
-pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
+pub use grant::{DirGrant, Grant, Granted, Lowered};
 pub use needs::{Needs, Role};
+pub use parameter::{ClockMode, Parameter};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};
 

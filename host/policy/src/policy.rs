@@ -11,6 +11,7 @@ use longshore_reference::{
 };
 use serde_json::{Value, json};
 
+use crate::parameter::read_exec;
 use crate::rule::{Rule, Target, beside, check_host};
 use crate::{Error, Parameter};
 
@@ -216,10 +217,10 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
         match kind {
             CapabilityKind::Clock | CapabilityKind::Random => {
                 if let Some(item) = table.get(key)
-                    && item.boolean() == Some(true)
+                    && let Some(parameter) = mode(kind, &item)
                     && let Ok(scope) = Scope::of(kind, None)
                 {
-                    rules.push(rule(item.line(), scope, Parameter::None));
+                    rules.push(rule(item.line(), scope, parameter));
                 }
             }
             CapabilityKind::Dir => {
@@ -227,6 +228,14 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
                     if let Some((scope, host)) = dir(&table) {
                         let folder = Parameter::Folder(beside(file, &host));
                         rules.push(rule(table.line(), scope, folder));
+                    }
+                }
+            }
+            CapabilityKind::Exec => {
+                for item in table.strings(key) {
+                    let read = item.string().and_then(|text| item.check(read_exec(text)));
+                    if let Some((scope, parameter)) = read {
+                        rules.push(rule(item.line(), scope, parameter));
                     }
                 }
             }
@@ -249,6 +258,14 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
         table.fail("this `[[allow]]` allows nothing");
     }
     rules
+}
+
+/// `true`, or the mode of clocks or entropy; nothing for `false`.
+fn mode(kind: CapabilityKind, item: &Item<'_>) -> Option<Parameter> {
+    match item.json() {
+        Some(Value::String(text)) => item.check(Parameter::read_mode(kind, &text)),
+        _ => item.boolean()?.then_some(Parameter::None),
+    }
 }
 
 fn dir(table: &Table<'_>) -> Option<(Scope, String)> {

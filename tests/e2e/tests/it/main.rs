@@ -11,6 +11,7 @@ mod components;
 mod concurrency;
 mod disk;
 mod faults;
+mod files;
 mod http;
 mod input;
 mod journal;

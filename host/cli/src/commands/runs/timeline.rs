@@ -114,9 +114,13 @@ impl Steps {
                 self.row(at, depth, what, denied.hint.clone());
             }
             Event::EffectStarted(effect) => {
-                let Effect::Http { method, url } = &effect.what;
+                let what = match &effect.what {
+                    Effect::Http { method, url } => format!("{method} {}", brief(url, 100)),
+                    Effect::Files { folder } => format!("changes in {}", brief(folder, 100)),
+                    Effect::Process { command, .. } => format!("starts {}", brief(command, 100)),
+                };
                 let depth = self.depth(Some(effect.call));
-                self.row(at, depth, format!("~ {method} {}", brief(url, 100)), String::new());
+                self.row(at, depth, format!("~ {what}"), String::new());
             }
             Event::EffectEnded(effect) => {
                 let depth = self.depth(Some(effect.call));
