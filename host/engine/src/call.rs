@@ -1,5 +1,6 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use longshore_policy::Grant;
 use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
+use crate::capability::scratch::Area;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
@@ -30,6 +32,7 @@ struct RunShared {
     file_write_bytes: AtomicU64,
     files_created: AtomicU64,
     elapsed: Arc<Elapsed>,
+    area: Mutex<Option<Arc<Area>>>,
 }
 
 impl RunContext {
@@ -43,6 +46,7 @@ impl RunContext {
             file_write_bytes: AtomicU64::new(0),
             files_created: AtomicU64::new(0),
             elapsed: Arc::default(),
+            area: Mutex::default(),
         }))
     }
 
@@ -61,6 +65,17 @@ impl RunContext {
     /// What the run slept in virtual time.
     pub(crate) fn elapsed(&self) -> &Arc<Elapsed> {
         &self.0.elapsed
+    }
+
+    /// The run's area below `root`, made on first use; it goes when the last call of the run has gone.
+    pub(crate) fn area(&self, root: Option<&Path>) -> std::io::Result<Arc<Area>> {
+        let mut area = self.0.area.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(area) = &*area {
+            return Ok(Arc::clone(area));
+        }
+        let root = root.ok_or_else(|| std::io::Error::other("the host keeps no state"))?;
+        let made = Arc::new(Area::open(root, &self.run().id().to_string())?);
+        Ok(Arc::clone(area.insert(made)))
     }
 
     pub(crate) fn next_call(&self) -> CallId {

@@ -7,7 +7,9 @@
 pub(crate) mod clock;
 pub(crate) mod dir;
 pub(crate) mod env;
+pub(crate) mod exec;
 pub(crate) mod http;
 pub(crate) mod random;
+pub(crate) mod scratch;
 pub(crate) mod settings;
 pub(crate) mod stdio;

@@ -3,7 +3,7 @@
 use longshore_model::{Json, Outcome};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::{clock, dir, settings};
+use crate::capability::{clock, dir, exec, settings};
 use crate::host::Host;
 use crate::link::Links;
 
@@ -11,7 +11,7 @@ mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { default: trappable },
+        imports: { "longshore:action/processes.run": async | trappable, default: trappable },
         with: { "longshore:action/spans.span": super::Span },
     });
 }
@@ -24,7 +24,9 @@ mod workflow {
     });
 }
 
-use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
+use action::longshore::action::{
+    attempt, log, processes, progress, settings as setting_words, spans, types,
+};
 use workflow::longshore::workflow::{dynamic, run};
 
 /// A span that a guest opened.
@@ -175,6 +177,28 @@ impl setting_words::Host for Host {
 
     fn all(&mut self) -> wasmtime::Result<String> {
         Ok(settings::all(&self.scene.grant))
+    }
+}
+
+impl processes::Host for Host {
+    async fn run(
+        &mut self,
+        command: processes::Command,
+    ) -> wasmtime::Result<Result<processes::Output, processes::Error>> {
+        let processes::Command { program, arguments, stdin, environment } = command;
+        let wanted = exec::Wanted { program, arguments, stdin, environment };
+        Ok(match self.launcher.clone().run(wanted).await {
+            Ok(done) => {
+                let ending = match exec::signal(done.status) {
+                    Some(signal) => processes::Ending::Signaled(signal),
+                    None => processes::Ending::Exited(done.status.code().unwrap_or_default()),
+                };
+                Ok(processes::Output { ending, stdout: done.stdout, stderr: done.stderr })
+            }
+            Err(exec::Stop::Denied(why)) => Err(processes::Error::Denied(why)),
+            Err(exec::Stop::Failed(why)) => Err(processes::Error::Failed(why)),
+            Err(exec::Stop::Trap(error)) => return Err(error),
+        })
     }
 }
 

@@ -40,6 +40,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// Where runs have their scratch directories; without it none is given, and no program is started.
+    pub scratch: Option<PathBuf>,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -53,6 +55,7 @@ struct Inner {
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
+    scratch: Option<PathBuf>,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -73,12 +76,16 @@ impl Engine {
     /// [`Error::Cache`] when the cache's directory cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
+        if let Some(root) = &config.scratch {
+            crate::capability::scratch::sweep(root);
+        }
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
+            scratch: config.scratch,
             compiled: Mutex::default(),
         })))
     }
@@ -101,6 +108,11 @@ impl Engine {
         let flavor = self.flavor(scan.concurrency)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
         Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
+    }
+
+    /// Where runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&PathBuf> {
+        self.0.scratch.as_ref()
     }
 
     fn keep(&self, compiled: Compiled) -> Arc<Compiled> {

@@ -124,6 +124,21 @@ pub enum Error {
         /// The path for the guest.
         guest: String,
     },
+    /// A scratch directory cannot be made.
+    #[error("the scratch directory of the run cannot be made")]
+    Scratch {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A granted program is not there.
+    #[error("the program `{program}` that is granted is not there, or is no program")]
+    Program {
+        /// Its name or its file.
+        program: String,
+        /// Where a name is looked for.
+        folders: String,
+    },
     /// The cache of compiled code cannot be set up.
     #[error("the cache of compiled code at `{path}` cannot be used")]
     Cache {
@@ -161,6 +176,8 @@ impl Error {
             Self::Cache { .. } => "LS-ENG-013",
             Self::Setup(_) => "LS-ENG-014",
             Self::DirectoryGone { .. } => "LS-ENG-015",
+            Self::Scratch { .. } => "LS-ENG-016",
+            Self::Program { .. } => "LS-ENG-017",
             Self::Type(source) => source.code(),
             Self::Journal(source) => source.code(),
         }
@@ -192,6 +209,14 @@ impl Error {
                 "build the workflow against the WIT of the version that its lockfile names"
                     .to_owned(),
             ),
+            Self::Scratch { .. } => Some(
+                "scratch directories and programs need the host's state folder: give the host a home that can be written"
+                    .to_owned(),
+            ),
+            Self::Program { program, folders } => Some(match program.starts_with('/') {
+                true => "name the file of the program".to_owned(),
+                false => format!("it is looked for in {folders}: name its file, as in `exec=/opt/bin/{program}`"),
+            }),
             Self::DirectoryGone { .. } => {
                 Some("put the directory back, or run again to open the one there now".to_owned())
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_model::Limits;
+use longshore_model::{CapabilityKind, Limits};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -11,7 +11,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::Error;
 use crate::call::{Scene, Stdio};
 use crate::capability::stdio::Capture;
-use crate::capability::dir::Mounts;
+use crate::capability::dir::{Mounts, Opened};
+use crate::capability::exec::Launcher;
 use crate::capability::clock::{self, Time};
 use crate::capability::{env, http::Egress, random, settings};
 use crate::limiter::Limiter;
@@ -29,6 +30,7 @@ pub(crate) struct Host {
     /// The granted folders: the host's own `wasi:filesystem` asks them.
     pub(crate) mounts: Arc<Mounts>,
     pub(crate) time: Time,
+    pub(crate) launcher: Launcher,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
     stdout: Capture,
@@ -49,6 +51,7 @@ impl Host {
         let limits: &Limits = scene.grant.limits();
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+        let (folders, launcher) = places(ready, scene)?;
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_HEADER_BYTES);
         let mut host = Self {
@@ -58,7 +61,8 @@ impl Host {
             spans: 0,
             links: Arc::clone(ready.links()),
             time: Time::of(&scene.grant, scene.cx.elapsed()),
-            mounts: Mounts::new(scene, ready.folders().to_vec())?,
+            mounts: Mounts::new(scene, folders)?,
+            launcher,
             wasi: None,
             stdout,
             stderr,
@@ -96,6 +100,28 @@ impl Host {
         let grant = &self.scene.grant;
         self.variables.get_or_insert_with(|| Box::new(settings::variables(grant)))
     }
+}
+
+/// The folders of the host and of the run, and who starts programs in the latter.
+fn places(ready: &Ready, scene: &Arc<Scene>) -> Result<(Vec<Opened>, Launcher), Error> {
+    let fail = |source| Error::Scratch { source };
+    let grant = &scene.grant;
+    let mut launcher = Launcher {
+        scene: Arc::clone(scene),
+        programs: Arc::clone(ready.programs()),
+        values: Arc::default(),
+        area: None,
+    };
+    let mut folders = ready.folders().to_vec();
+    if grant.has(CapabilityKind::Scratch) || grant.has(CapabilityKind::Exec) {
+        let area = scene.cx.area(ready.scratch()).map_err(fail)?;
+        for guest in grant.scratch() {
+            folders.push(area.folder(grant.component(), guest).map_err(fail)?);
+        }
+        launcher.values = Arc::new(ready.env().to_vec());
+        launcher.area = Some(area);
+    }
+    Ok((folders, launcher))
 }
 
 impl WasiView for Host {

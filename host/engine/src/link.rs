@@ -1,6 +1,7 @@
 //! A compiled component with its grant and with the components behind its imports: ready to be called.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_model::{
@@ -14,6 +15,7 @@ use wasmtime::component::{InstancePre, Linker, Val};
 
 use crate::call::{self, RunContext, Scene, Stdio};
 use crate::capability::dir::{self, Opened};
+use crate::capability::exec::Programs;
 use crate::compiled::{Arguments, Compiled, Function};
 use crate::fault::{self, Raised};
 use crate::host::Host;
@@ -30,6 +32,8 @@ pub struct Ready {
     pre: InstancePre<Host>,
     env: Vec<(String, String)>,
     folders: Vec<Opened>,
+    programs: Arc<Programs>,
+    scratch: Option<PathBuf>,
     links: Arc<Links>,
 }
 
@@ -40,7 +44,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
-    /// is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
+    /// is not there, [`Error::Program`] when a granted program is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
     /// type than the import.
     pub fn link(
         &self,
@@ -54,6 +58,8 @@ impl Engine {
             return Err(Error::ForeignGrant { granted, component });
         }
         let folders = dir::open(&grant)?;
+        let programs = Arc::new(Programs::find(&grant)?);
+        let scratch = self.scratch().cloned();
         let missing: Vec<_> =
             compiled.unmet().iter().filter(|i| !links.contains_key(*i)).cloned().collect();
         if !missing.is_empty() {
@@ -69,7 +75,7 @@ impl Engine {
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
         let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
-        Ok(Ready { compiled, grant, pre, env, folders, links })
+        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links })
     }
 }
 
@@ -107,6 +113,16 @@ impl Ready {
         &self.folders
     }
 
+    /// The granted programs with their files.
+    pub(crate) fn programs(&self) -> &Arc<Programs> {
+        &self.programs
+    }
+
+    /// Where its runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&Path> {
+        self.scratch.as_deref()
+    }
+
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
@@ -124,11 +140,13 @@ impl Ready {
         let id = cx.next_call();
         let scene = Arc::new(Scene::new(cx, id, 0, &self.grant));
         let most = self.grant.limits().input_bytes;
-        if arguments.bytes > most {
+        let words: usize = stdio.arguments.iter().map(|argument| argument.len() + 1).sum();
+        let bytes = arguments.bytes.saturating_add((words + stdio.stdin.len()) as u64);
+        if bytes > most {
             return Outcome::Fault(Fault::limit(
                 FaultKind::InputSize,
                 LimitName::InputBytes,
-                format!("the input is {} bytes long; the limit is {most}", arguments.bytes),
+                format!("the input is {bytes} bytes long; the limit is {most}"),
             ));
         }
         scene.record(Event::CallStarted(CallStarted {

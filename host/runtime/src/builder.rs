@@ -201,7 +201,8 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
-        let engine = Engine::new(EngineConfig { allocation: self.allocation, cache })?;
+        let scratch = self.home.as_ref().map(Home::scratch);
+        let engine = Engine::new(EngineConfig { allocation: self.allocation, cache, scratch })?;
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
             registry: match self.progress {

@@ -43,6 +43,12 @@ impl Home {
         self.0.join("journal.db")
     }
 
+    /// The scratch directories of runs that are under way.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.0.join("scratch")
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn receipt_key(&self) -> PathBuf {

@@ -191,9 +191,11 @@ async fn a_folder_that_is_removed_or_replaced_while_a_session_goes_on_is_told_an
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::write(elsewhere.join("secret"), "secret").unwrap();
     let policy = granted(&stage, "rw");
-    let mut session = stage.host.session(&target, &policy).await.unwrap();
-    let mut call = async |step: &str| {
-        session.call(Some("run"), serde_json::json!([[step]])).await.unwrap()
+    let prepared = stage.host.prepare(&target, &policy).await.unwrap();
+    let session = stage.host.session(&prepared).await.unwrap();
+    let function = session.function(Some("run")).unwrap();
+    let call = async |step: &str| {
+        session.call(&function, &serde_json::json!([[step]]).to_string()).await.unwrap()
     };
     assert!(call("write /data/a a").await.is_ok());
     std::fs::rename(&data, stage.files().join("moved")).unwrap();
@@ -215,7 +217,7 @@ async fn frozen_clocks_stand_still_and_virtual_ones_move_by_sleeping_at_once() {
     let asked = ["now", "sleep 20", "now", "ticks"];
     let ran = stage.run(&steps(&target, &asked).allow(frozen)).await;
     assert_eq!(answers(&ran), ["1767225600000", "ok", "1767225600000", "0"]);
-    let modes = &ran.statement.predicate.grant.modes;
+    let modes = &ran.statement.predicate.grant.as_ref().unwrap().modes;
     assert_eq!(modes["clock"], "frozen:2026-01-01T00:00:00.000000Z");
 
     let virtual_time = allow(&["clock=virtual:2026-01-01T00:00:00Z"]);
@@ -237,7 +239,8 @@ async fn seeded_entropy_is_the_same_for_each_run_and_another_for_another_seed() 
         let ran = stage.run(&steps(&target, &asked).allow(allow(&[flag]))).await;
         let drawn = answers(&ran);
         assert!(drawn.iter().all(|d| drawn.iter().filter(|o| *o == d).count() == 1), "{drawn:?}");
-        (drawn, ran.statement.predicate.grant.modes.get("random").cloned())
+        let grant = ran.statement.predicate.grant.clone().unwrap();
+        (drawn, grant.modes.get("random").cloned())
     };
     let (first, mode) = draw("random=seed:one").await;
     assert_eq!(mode.as_deref(), Some("seed:one"));
