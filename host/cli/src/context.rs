@@ -17,6 +17,7 @@ use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
 use longshore_config::{Environment, Named, Settings};
+use longshore_store_postgres::{Address, Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
 
 use crate::args::Global;
@@ -101,15 +102,30 @@ impl Context {
         Ok(self.builder()?.trust(anything).build()?)
     }
 
-    /// The journal of this host, on disk.
+    /// The journal of this host: on the server that is named, or on disk.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(SqliteStore::open(self.home()?.journal())?))
+        match self.server()? {
+            Some(options) => Ok(Arc::new(PostgresStore::open(options)?)),
+            None => Ok(Arc::new(SqliteStore::open(self.home()?.journal())?)),
+        }
+    }
+
+    /// The server that keeps the journal, if one is named.
+    pub(crate) fn server(&self) -> Result<Option<Options>, Error> {
+        let settings = self.settings()?;
+        let Some(url) = &settings.store else { return Ok(None) };
+        let mut options = Options::new(Address::parse(url.reveal())?);
+        for path in &settings.extra_ca {
+            let pem = read_bytes(path, MAX_FILE)?;
+            options.trust_pem(&pem, &path.display().to_string())?;
+        }
+        Ok(Some(options))
     }
 
     /// The journal for reading: an empty one where nothing was journaled yet.
     pub(crate) fn journal(&self) -> Result<Journal, Error> {
         let clock = Arc::new(SystemClock);
-        if self.home()?.journal().exists() {
+        if self.settings()?.store.is_some() || self.home()?.journal().exists() {
             return Ok(Journal::new(self.store()?, clock));
         }
         Ok(Journal::in_memory(clock))

@@ -40,6 +40,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|source| Error::Write { path: path.display().to_string(), source })
 }
 
+/// The same for a file that only its owner may read.
+///
+/// # Errors
+///
+/// [`Error::Write`]; what was there stays then.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write(path, bytes, Privacy::Private, |temporary| std::fs::rename(temporary, path))
+        .map_err(|source| Error::Write { path: path.display().to_string(), source })
+}
+
 fn write(
     path: &Path,
     bytes: &[u8],

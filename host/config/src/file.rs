@@ -3,6 +3,8 @@
 use longshore_reference::Repository;
 use longshore_reference::authored::{Item, Misread, Table, read};
 
+use crate::StoreUrl;
+
 /// The largest `config.toml` that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
 
@@ -16,6 +18,7 @@ const KEYS: &[&str] = &[
     "docker-config",
     "trust-policy",
     "policy",
+    "store",
 ];
 
 /// What `config.toml` says; what it leaves out is `None` or empty.
@@ -29,6 +32,7 @@ pub(crate) struct Authored {
     pub(crate) docker_config: Option<String>,
     pub(crate) trust_policy: Option<String>,
     pub(crate) policy: Option<String>,
+    pub(crate) store: Option<StoreUrl>,
 }
 
 impl Authored {
@@ -49,6 +53,7 @@ fn authored(root: &Table<'_>) -> Authored {
         docker_config: root.get("docker-config").as_ref().and_then(path),
         trust_policy: root.get("trust-policy").as_ref().and_then(path),
         policy: root.get("policy").as_ref().and_then(path),
+        store: root.get("store").as_ref().and_then(store),
     }
 }
 
@@ -60,6 +65,12 @@ fn host(item: &Item<'_>) -> Option<String> {
     let text = item.string()?;
     item.check(check_host(text))?;
     Some(text.to_owned())
+}
+
+fn store(item: &Item<'_>) -> Option<StoreUrl> {
+    let url = StoreUrl::parse(item.string()?);
+    item.check(url.as_ref().map(|_| ()).map_err(Clone::clone))?;
+    url.ok()
 }
 
 fn path(item: &Item<'_>) -> Option<String> {

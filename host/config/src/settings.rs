@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::file::{Authored, MAX_BYTES, check_host};
-use crate::{Environment, Error};
+use crate::{Environment, Error, StoreUrl};
 
 /// A file that somebody named, or one that is looked for where it usually is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Settings {
     pub trust_policy: Named,
     /// What is allowed; `policy.toml` in the home unless named.
     pub policy: Named,
+    /// The server that keeps the journal; a file in the home unless named.
+    pub store: Option<StoreUrl>,
 }
 
 impl Settings {
@@ -57,6 +59,14 @@ impl Settings {
                 Some(text)
             }
             None => authored.registry,
+        };
+        let store = match environment.text("LONGSHORE_STORE")? {
+            Some(text) => {
+                let name = "LONGSHORE_STORE";
+                let url = StoreUrl::parse(&text);
+                Some(url.map_err(|reason| Error::Variable { name, reason })?)
+            }
+            None => authored.store,
         };
         let docker_home = || Some(environment.path("HOME")?.join(".docker"));
         let named = |variable, written: Option<String>, usual: &str| match environment
@@ -82,6 +92,7 @@ impl Settings {
             docker_config,
             trust_policy,
             policy,
+            store,
             home,
         })
     }

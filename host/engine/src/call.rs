@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use longshore_journal::Run;
 use longshore_model::{
-    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Stream, Usage,
+    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Scope, Stream, Usage,
 };
 use longshore_policy::Grant;
 use wasmtime::component::Val;
@@ -18,6 +18,7 @@ use crate::capability::scratch::Area;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
+use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Function, fault};
 
 /// What is shared by all calls of one run: its journal, the numbering of its calls, and what they used together.
@@ -29,6 +30,7 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    uses: Mutex<Uses>,
     file_write_bytes: AtomicU64,
     files_created: AtomicU64,
     elapsed: Arc<Elapsed>,
@@ -43,6 +45,7 @@ impl RunContext {
             run,
             calls: AtomicU32::new(0),
             usage: Mutex::default(),
+            uses: Mutex::default(),
             file_write_bytes: AtomicU64::new(0),
             files_created: AtomicU64::new(0),
             elapsed: Arc::default(),
@@ -76,6 +79,12 @@ impl RunContext {
         let root = root.ok_or_else(|| std::io::Error::other("the host keeps no state"))?;
         let made = Arc::new(Area::open(root, &self.run().id().to_string())?);
         Ok(Arc::clone(area.insert(made)))
+    }
+
+    /// What the calls used so far of what they were granted.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -123,6 +132,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
     journal_failure: OnceLock<longshore_journal::Error>,
@@ -141,6 +151,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
             journal_failure: OnceLock::new(),
@@ -166,6 +177,18 @@ impl Scene {
 
     pub(crate) fn denied(&self, denied: Denied) {
         self.record(Event::Denied(denied));
+    }
+
+    /// Notes that a granted capability was used: with the narrowest scope that covers this use, not the one that was granted.
+    /// Every capability calls this where it lets something pass, as often as it likes.
+    pub(crate) fn used(&self, scope: Scope) {
+        match self.uses.note(&scope) {
+            Use::Again => {}
+            Use::First | Use::Untold => {
+                let mut uses = self.cx.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
+                uses.add(self.grant.component(), scope);
+            }
+        }
     }
 
     pub(crate) fn next_effect(&self) -> u32 {

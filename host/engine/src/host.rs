@@ -92,7 +92,7 @@ impl Host {
             .allow_udp(false)
             .allow_ip_name_lookup(false);
         clock::apply(&mut builder, &self.time);
-        random::apply(&mut builder, &self.scene.grant, self.scene.id);
+        random::apply(&mut builder, &self.scene);
         builder
     }
 

@@ -17,6 +17,7 @@ mod limiter;
 mod link;
 mod scan;
 mod ticker;
+mod uses;
 pub mod value;
 
 pub use call::{RunContext, Stdio};
@@ -26,3 +27,4 @@ pub use engine::{Allocation, Engine, EngineConfig};
 pub use error::Error;
 pub use link::{Links, Ready};
 pub use scan::{MANIFEST_SECTION, MAX_COMPONENT_BYTES};
+pub use uses::Uses;

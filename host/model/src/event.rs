@@ -93,6 +93,8 @@ pub enum Event {
     CallEnded(CallEnded),
     /// Something was refused.
     Denied(Denied),
+    /// Something passed that the manifest does not ask for, because the operator has it counted.
+    Forgotten(Forgotten),
     /// The intent of an effect on the world outside: recorded before it happens.
     EffectStarted(EffectStarted),
     /// The result of an effect.
@@ -114,6 +116,7 @@ impl Event {
             Self::CallStarted(_) => "call-started",
             Self::CallEnded(_) => "call-ended",
             Self::Denied(_) => "denied",
+            Self::Forgotten(_) => "forgotten",
             Self::EffectStarted(_) => "effect-started",
             Self::EffectEnded(_) => "effect-ended",
             Self::Logged(_) => "logged",
@@ -145,6 +148,9 @@ pub struct ComponentIdentity {
 pub struct GrantRecord {
     /// Each granted scope with the rule (flag, or file and line) that allowed it.
     pub scopes: Vec<(Scope, String)>,
+    /// Names that may lead to private addresses, each with the rule that says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<(String, String)>,
     /// What the operator chose behind a scope, by the scope's text: `frozen:…` or `virtual:…` for `clock`, `seed:…` for
     /// `random`.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
@@ -241,6 +247,18 @@ pub struct Denied {
     pub hint: String,
 }
 
+/// See [`Event::Forgotten`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Forgotten {
+    /// The call that used it, for the first time.
+    pub call: CallId,
+    /// The narrowest scope that covers the use, for example `http=GET https://example.com/page`.
+    pub used: Scope,
+    /// What `longshore.toml` lacks.
+    pub manifest: String,
+}
+
 /// An effect on the world outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -251,6 +269,30 @@ pub enum Effect {
         method: String,
         /// The redacted URL.
         url: String,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// The name that was looked up for it, or the address itself.
+        host: String,
+        /// The address and port that are connected to.
+        address: String,
+    },
+    /// Datagrams to or from an address: the first of them.
+    Udp {
+        /// The name that was looked up for it, or the address itself.
+        host: String,
+        /// The address and port.
+        address: String,
+    },
+    /// A name that is looked up.
+    Dns {
+        /// The name.
+        name: String,
+    },
+    /// Accepting TCP connections.
+    Listen {
+        /// The address and port.
+        address: String,
     },
     /// Changes in a granted folder: its first one stands for all that the call makes. The start of the run, which is
     /// synced, says that they may happen.
@@ -265,6 +307,20 @@ pub enum Effect {
         /// The digest of the arguments, each followed by a NUL.
         arguments: Digest,
     },
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { method, url } => write!(f, "{method} {url}"),
+            Self::Tcp { host, address } => write!(f, "tcp {host} at {address}"),
+            Self::Udp { host, address } => write!(f, "udp {host} at {address}"),
+            Self::Dns { name } => write!(f, "dns {name}"),
+            Self::Listen { address } => write!(f, "listen {address}"),
+            Self::Files { folder } => write!(f, "changes in {folder}"),
+            Self::Process { command, .. } => write!(f, "starts {command}"),
+        }
+    }
 }
 
 /// See [`Event::EffectStarted`].

@@ -14,7 +14,8 @@ pub use longshore_reference::{
 
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,
-    EffectStarted, Event, GrantRecord, Json, Logged, Output, RunEnded, RunStarted, Stream,
+    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, RunEnded, RunStarted,
+    Stream,
 };
 pub use id::{CallId, RunId, RunIdError, Timestamp};
 pub use outcome::{Fault, FaultKind, Outcome};

@@ -30,6 +30,21 @@ pub struct Usage {
     /// HTTP body bytes received.
     #[serde(skip_serializing_if = "is_zero")]
     pub http_received_bytes: u64,
+    /// Bytes sent over HTTP and TCP connections, headers and all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub egress_sent_bytes: u64,
+    /// Bytes received over HTTP and TCP connections, headers and all.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub egress_received_bytes: u64,
+    /// TCP connections made or accepted.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connections: u64,
+    /// UDP datagrams sent or received.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub datagrams: u64,
+    /// Names looked up.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lookups: u64,
     /// Calls made to actions.
     #[serde(skip_serializing_if = "is_zero")]
     pub calls: u64,
@@ -52,6 +67,11 @@ impl Usage {
         self.http_requests += other.http_requests;
         self.http_sent_bytes += other.http_sent_bytes;
         self.http_received_bytes += other.http_received_bytes;
+        self.egress_sent_bytes += other.egress_sent_bytes;
+        self.egress_received_bytes += other.egress_received_bytes;
+        self.connections += other.connections;
+        self.datagrams += other.datagrams;
+        self.lookups += other.lookups;
         self.calls += other.calls;
     }
 }

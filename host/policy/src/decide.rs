@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longshore_model::{CapabilityKind, LIMITS, Limits, Scope};
+use longshore_model::{CapabilityKind, HostPattern, LIMITS, Limits, Scope};
 use longshore_reference::{Request, SettingsError, SettingsSchema};
 use serde_json::Value;
 
+use crate::grant::Asker;
+use crate::hint;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::{Rule, Target};
-use crate::{Denial, Grant, Granted, Hint, Lowered, Needs, Policy, Refusal, Role};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Policy, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
@@ -34,6 +36,8 @@ impl Policy {
             secrets: BTreeSet::new(),
             limits,
             lowered,
+            private: case.private(),
+            asker: Asker::of(needs),
         };
         let requests = case.requests();
         let mut denials = Vec::new();
@@ -41,6 +45,9 @@ impl Policy {
             if !case.meet(&request.scope, &mut grant) && !request.optional {
                 denials.push(case.denial(request));
             }
+        }
+        if self.mode() == Mode::Count {
+            case.count(&mut grant);
         }
         case.explain(&requests, &grant, &mut denials);
         let settings = match self.settings_of(needs) {
@@ -148,6 +155,7 @@ impl<'c> Case<'c> {
             scope: wanted.clone(),
             parameter: rule.parameter.clone(),
             named: false,
+            asked: true,
             rule: rule.origin.clone(),
         });
         true
@@ -159,7 +167,8 @@ impl<'c> Case<'c> {
             let Some(scope) = wanted.intersect(&rule.scope) else { continue };
             any = true;
             let (named, parameter) = (rule.scope.names_one_host(), rule.parameter.clone());
-            let new = Granted { scope, parameter, named, rule: rule.origin.clone() };
+            let rule = rule.origin.clone();
+            let new = Granted { scope, parameter, named, asked: true, rule };
             match grant.scopes.iter_mut().find(|old| old.scope == new.scope) {
                 Some(old) if new.named && !old.named => *old = new,
                 Some(_) => {}
@@ -167,6 +176,34 @@ impl<'c> Case<'c> {
             }
         }
         any
+    }
+
+    /// The names that may lead to private addresses, with the rules that say so.
+    fn private(&self) -> Vec<(HostPattern, String)> {
+        let for_it = self.policy.private.iter().filter(|rule| rule.target.matches(self.needs));
+        for_it.map(|rule| (rule.host.clone(), rule.origin.clone())).collect()
+    }
+
+    /// Adds what the operator allows and the manifest does not ask for, each marked so.
+    fn count(&self, grant: &mut Grant) {
+        for rule in self.rules.iter().rev() {
+            let taken = grant.scopes.iter().any(|granted| match (&granted.scope, &rule.scope) {
+                // One folder for each guest path, one access for each store: what was asked for stays.
+                (Scope::Dir { path: a, .. }, Scope::Dir { path: b, .. })
+                | (Scope::Keyvalue { name: a, .. }, Scope::Keyvalue { name: b, .. })
+                | (Scope::Blobstore { name: a, .. }, Scope::Blobstore { name: b, .. }) => a == b,
+                (granted, allowed) => allowed.is_within(granted),
+            });
+            if !taken && self.needs.uses(rule.scope.kind()) {
+                grant.scopes.push(Granted {
+                    scope: rule.scope.clone(),
+                    parameter: rule.parameter.clone(),
+                    named: rule.scope.names_one_host(),
+                    asked: false,
+                    rule: rule.origin.clone(),
+                });
+            }
+        }
     }
 
     /// Denies every guarded import that neither the grant, nor an optional request, nor an earlier
@@ -184,7 +221,7 @@ impl<'c> Case<'c> {
                 continue;
             }
             let (rule, hint) = match self.needs.manifest {
-                Some(_) => ("its manifest does not ask for it".to_owned(), author(kind)),
+                Some(_) => ("its manifest does not ask for it".to_owned(), hint::author(kind)),
                 None => (self.refused_by(kind), self.operator(&stand_in(kind))),
             };
             let import = Some(import.clone());
@@ -233,34 +270,8 @@ impl<'c> Case<'c> {
     }
 
     fn operator(&self, scope: &Scope) -> Hint {
-        let kind = scope.kind();
-        let text = scope.to_string();
-        let value = text.split_once('=').map_or("", |(_, value)| value);
-        let (argument, line) = match scope {
-            Scope::Clock | Scope::Random => (text.clone(), format!("{kind} = true")),
-            Scope::Dir { path, access } => {
-                let (host, access) = (format!(".{path}"), access.as_str());
-                let table = format!(
-                    "dir = [{{ guest = {}, host = {}, access = \"{access}\" }}]",
-                    quoted(path),
-                    quoted(&host)
-                );
-                (format!("dir={path}={host}:{access}"), table)
-            }
-            _ => (text.clone(), format!("{kind} = [{}]", quoted(value))),
-        };
-        let flag = match &self.needs.role {
-            Role::Root => argument,
-            Role::Dependency { interface } => format!("{interface}::{argument}"),
-        };
-        let policy = format!("[[allow]]\ncomponent = {}\n{line}", quoted(&self.needs.pattern()));
-        Hint::Operator { flag, policy }
+        hint::operator(scope, &self.needs.role, &self.needs.pattern())
     }
-}
-
-/// A text as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 /// The scope to suggest where none was asked for; its upper-case words stand for what the operator
@@ -274,16 +285,4 @@ fn stand_in(kind: CapabilityKind) -> Scope {
         _ => None,
     };
     Scope::of(kind, value).unwrap_or(Scope::Clock)
-}
-
-fn author(kind: CapabilityKind) -> Hint {
-    let keys = match kind {
-        CapabilityKind::Http => "scope = \"https://HOST\"\n",
-        CapabilityKind::Keyvalue | CapabilityKind::Blobstore => "name = \"default\"\n",
-        CapabilityKind::Secret => "name = \"NAME\"\n",
-        CapabilityKind::Exec => "program = \"PROGRAM\"\n",
-        _ => "",
-    };
-    let (open, close) = if keys.is_empty() { ("[", "]") } else { ("[[", "]]") };
-    Hint::Author { manifest: format!("{open}capabilities.{kind}{close}\n{keys}reason = \"…\"") }
 }

@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use longshore_model::{Access, CapabilityKind, GrantRecord, LimitName, Limits, Scope};
-use longshore_reference::Digest;
+use longshore_model::{
+    Access, CallId, CapabilityKind, Denied, GrantRecord, HostPattern, LimitName, Limits, Scope,
+};
+use longshore_reference::{Digest, Manifest};
 use serde_json::Value;
 
-use crate::{ClockMode, Parameter};
+use crate::{ClockMode, Hint, Needs, Parameter, Role, hint};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -23,6 +26,29 @@ pub struct Grant {
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) limits: Limits,
     pub(crate) lowered: Vec<Lowered>,
+    /// Names that may lead to private addresses, with the rules that say so.
+    pub(crate) private: Vec<(HostPattern, String)>,
+    pub(crate) asker: Asker,
+}
+
+/// Who asks: what the hints of a denial are made of.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Asker {
+    role: Role,
+    pattern: String,
+    /// What its manifest asks for; none without a manifest, which is asking for all that is allowed.
+    requests: Option<Vec<Scope>>,
+}
+
+impl Asker {
+    pub(crate) fn of(needs: &Needs) -> Self {
+        let requests = |m: &Manifest| m.requests.iter().map(|r| r.scope.clone()).collect();
+        Self {
+            role: needs.role.clone(),
+            pattern: needs.pattern(),
+            requests: needs.manifest.as_ref().map(requests),
+        }
+    }
 }
 
 /// One scope that is granted.
@@ -31,6 +57,7 @@ pub struct Granted {
     pub(crate) scope: Scope,
     pub(crate) parameter: Parameter,
     pub(crate) named: bool,
+    pub(crate) asked: bool,
     pub(crate) rule: String,
 }
 
@@ -51,6 +78,12 @@ impl Granted {
     #[must_use]
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+
+    /// Whether the component asked for it. What it did not ask for is granted only in [`Mode::Count`](crate::Mode::Count).
+    #[must_use]
+    pub const fn asked(&self) -> bool {
+        self.asked
     }
 
     /// Whether the operator named this very host, without a wildcard: only then may it lead to a
@@ -111,6 +144,70 @@ impl Grant {
     pub fn covering(&self, covers: impl Fn(&Scope) -> bool) -> Option<&Granted> {
         let covering = || self.scopes.iter().filter(|granted| covers(&granted.scope));
         covering().find(|granted| granted.named).or_else(|| covering().next())
+    }
+
+    /// Whether the name `host` (lower-case) may lead to private addresses because the operator says so.
+    #[must_use]
+    pub fn may_lead_to_private(&self, host: &str) -> bool {
+        self.private.iter().any(|(pattern, _)| pattern.covers(host))
+    }
+
+    /// Whether the use of `scope` passes only because it is counted: no granted scope that was asked for covers it.
+    #[must_use]
+    pub fn is_forgotten(&self, scope: &Scope) -> bool {
+        let counts = self.scopes.iter().any(|granted| !granted.asked);
+        counts && !self.scopes.iter().any(|own| own.asked && scope.is_within(&own.scope))
+    }
+
+    /// The event of a use of `scope`, by `call`, that no granted scope covers: with the rules that came nearest, and the very
+    /// change that would allow it: the operator's, or the author's where the manifest does not ask for it.
+    #[must_use]
+    pub fn denial(&self, call: CallId, scope: &Scope) -> Denied {
+        let Asker { role, pattern, requests } = &self.asker;
+        let asks = requests.as_ref().is_none_or(|own| own.iter().any(|r| scope.is_within(r)));
+        let hint = match asks {
+            true => hint::operator(scope, role, pattern),
+            false => Hint::Author { manifest: hint::manifest_entry(scope) },
+        };
+        let near: Vec<_> = self.of(scope.kind()).take(3).collect();
+        let rule = match near.as_slice() {
+            _ if !asks => "its manifest does not ask for it".to_owned(),
+            [] => "no granted scope has it".to_owned(),
+            near => {
+                let words = near.iter().map(|g| format!("`{}` grants only `{}`", g.rule, g.scope));
+                words.collect::<Vec<_>>().join(", ")
+            }
+        };
+        self.denied(call, scope, rule, &hint)
+    }
+
+    /// The event of a use of `scope`, by `call`, whose name `host` led to the private `address`.
+    #[must_use]
+    pub fn denial_of_address(
+        &self,
+        call: CallId,
+        scope: &Scope,
+        host: &str,
+        address: IpAddr,
+    ) -> Denied {
+        let rule = format!("`{host}` leads to `{address}`, which is not on the public internet");
+        let hint = match host.parse::<HostPattern>() {
+            Ok(name) if !is_address(host) => {
+                hint::private(name.as_str(), &self.asker.role, &self.asker.pattern)
+            }
+            _ => hint::operator(scope, &self.asker.role, &self.asker.pattern),
+        };
+        self.denied(call, scope, rule, &hint)
+    }
+
+    fn denied(&self, call: CallId, scope: &Scope, rule: String, hint: &Hint) -> Denied {
+        Denied {
+            call: Some(call),
+            capability: scope.kind(),
+            asked: scope.to_string(),
+            rule,
+            hint: hint.to_string(),
+        }
     }
 
     /// Whether clocks tell the time.
@@ -228,12 +325,11 @@ impl Grant {
     pub fn record(&self) -> GrantRecord {
         let scopes = self.scopes.iter().map(|g| (g.scope.clone(), g.rule.clone())).collect();
         let mode = |g: &Granted| Some((g.scope.to_string(), g.parameter.mode()?));
-        GrantRecord {
-            scopes,
-            modes: self.scopes.iter().filter_map(mode).collect(),
-            settings: self.shown_settings(),
-            limits: self.limits.clone(),
-        }
+        let modes = self.scopes.iter().filter_map(mode).collect();
+        let private =
+            self.private.iter().map(|(host, by)| (host.to_string(), by.clone())).collect();
+        let (settings, limits) = (self.shown_settings(), self.limits.clone());
+        GrantRecord { scopes, modes, private, settings, limits }
     }
 
     fn shown_settings(&self) -> BTreeMap<String, Value> {
@@ -243,6 +339,11 @@ impl Grant {
         };
         self.settings.iter().map(shown).collect()
     }
+}
+
+/// Whether a host (IPv6 in brackets) is an address and not a name.
+fn is_address(host: &str) -> bool {
+    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
 }
 
 impl fmt::Debug for Grant {

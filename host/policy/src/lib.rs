@@ -33,6 +33,8 @@
 mod decide;
 mod error;
 mod grant;
+mod hint;
+mod mode;
 mod needs;
 mod parameter;
 mod policy;
@@ -41,6 +43,8 @@ mod rule;
 
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered};
+pub use hint::manifest_entry;
+pub use mode::Mode;
 pub use needs::{Needs, Role};
 pub use parameter::{ClockMode, Parameter};
 pub use policy::{CEILING_FACTOR, Policy};

@@ -12,8 +12,8 @@ use longshore_reference::{
 use serde_json::{Value, json};
 
 use crate::parameter::read_exec;
-use crate::rule::{Rule, Target, beside, check_host};
-use crate::{Error, Parameter};
+use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
+use crate::{Error, Mode, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -25,6 +25,8 @@ pub const CEILING_FACTOR: u64 = 4;
 pub struct Policy {
     pub(crate) rules: Vec<Rule>,
     pub(crate) settings: Vec<SettingRule>,
+    pub(crate) private: Vec<Private>,
+    mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
 }
 
@@ -51,6 +53,8 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("rules", &self.rules)
             .field("settings", &settings)
+            .field("private", &self.private)
+            .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
             .finish()
     }
@@ -69,13 +73,17 @@ impl Policy {
 
     /// Adds the rule of an `--allow` flag: `clock`, `random`, `env=NAME`, `dir=/guest=./host:rw`,
     /// `http=SCOPE`, or one of them after `PATTERN::` for the components of that repository or
-    /// interface. It is stronger than what was there before.
+    /// interface. It is stronger than what was there before. `private=HOST` is no capability: it lets
+    /// a name that is allowed lead to private addresses.
     ///
     /// # Errors
     ///
     /// [`Error::Flag`], with the syntax as its hint.
     pub fn allow_flag(&mut self, flag: &str) -> Result<(), Error> {
-        self.rules.push(Rule::from_flag(flag)?);
+        match Private::from_flag(flag) {
+            Some(private) => self.private.push(private?),
+            None => self.rules.push(Rule::from_flag(flag)?),
+        }
         Ok(())
     }
 
@@ -103,6 +111,17 @@ impl Policy {
         Ok(())
     }
 
+    /// Sets how strictly components are held to their manifests.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = Some(mode);
+    }
+
+    /// How strictly components are held to their manifests.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or_default()
+    }
+
     /// Caps the limit `name` at `value`; a lower ceiling that is there stays.
     pub fn ceiling(&mut self, name: LimitName, value: u64) {
         let ceiling = self.ceilings.entry(name).or_insert(value);
@@ -114,6 +133,8 @@ impl Policy {
     pub fn merge(&mut self, other: Self) {
         self.rules.extend(other.rules);
         self.settings.extend(other.settings);
+        self.private.extend(other.private);
+        self.mode = other.mode.or(self.mode);
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
         }
@@ -142,7 +163,17 @@ impl Policy {
             .collect();
         let settings: BTreeSet<_> =
             self.settings.iter().map(|s| (s.target.to_string(), s.name.as_str())).collect();
-        let meaning = json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        let private: Vec<_> =
+            self.private.iter().map(|p| json!([p.target.to_string(), p.host])).collect();
+        let mut meaning =
+            json!({"rules": rules, "settings": settings, "ceilings": self.ceilings()});
+        // Left out where they are not used, so that policies keep their digests.
+        if !private.is_empty() {
+            meaning["private"] = json!(private);
+        }
+        if self.mode() != Mode::Enforce {
+            meaning["mode"] = json!(self.mode());
+        }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
         hasher.update(
@@ -153,15 +184,18 @@ impl Policy {
 }
 
 fn policy(root: &Table<'_>, file: &str) -> Policy {
-    root.only(&["version", "allow", "settings", "ceilings"]);
+    root.only(&["version", "mode", "allow", "settings", "ceilings"]);
     if let Some(item) = root.need("version")
         && item.positive().is_some_and(|version| version != 1)
     {
         item.fail("this version of Longshore reads policies of version 1");
     }
     let mut policy = Policy::default();
+    policy.mode = root.get("mode").and_then(|item| item.parsed());
     for table in root.tables("allow") {
-        policy.rules.extend(allow(&table, file));
+        let (rules, private) = allow(&table, file);
+        policy.rules.extend(rules);
+        policy.private.extend(private);
     }
     for (pattern, item) in root.table("settings").map(|t| t.entries()).unwrap_or_default() {
         policy.settings.extend(settings(pattern, &item));
@@ -192,15 +226,15 @@ fn settings(pattern: &str, item: &Item<'_>) -> Vec<SettingRule> {
     values.into_iter().filter_map(rule).collect()
 }
 
-fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
+fn allow(table: &Table<'_>, file: &str) -> (Vec<Rule>, Vec<Private>) {
     let kinds = CapabilityKind::ALL.map(CapabilityKind::as_str);
-    let known: Vec<_> = ["component"].into_iter().chain(kinds).collect();
+    let known: Vec<_> = ["component", "private"].into_iter().chain(kinds).collect();
     table.only(&known);
     let target = match table.get("component") {
         Some(item) => match item.string().and_then(|text| item.check(Target::parse(text))) {
             Some(target) => target,
             // The mistake is reported; the policy as a whole is refused.
-            None => return Vec::new(),
+            None => return Default::default(),
         },
         None => Target::Any,
     };
@@ -253,11 +287,21 @@ fn allow(table: &Table<'_>, file: &str) -> Vec<Rule> {
             }
         }
     }
+    let private = private(table, &target, name);
     // Not where a misspelt key is why: that mistake is told.
-    if rules.is_empty() && table.is_sound() {
+    if rules.is_empty() && private.is_empty() && table.is_sound() {
         table.fail("this `[[allow]]` allows nothing");
     }
-    rules
+    (rules, private)
+}
+
+fn private(table: &Table<'_>, target: &Target, file: &str) -> Vec<Private> {
+    let read = |item: Item<'_>| {
+        let host = item.check(private_host(item.string()?))?;
+        let origin = format!("{file}:{}", item.line());
+        Some(Private { target: target.clone(), host, origin })
+    };
+    table.strings("private").into_iter().filter_map(read).collect()
 }
 
 /// `true`, or the mode of clocks or entropy; nothing for `false`.

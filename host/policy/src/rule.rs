@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use longshore_model::{Access, CapabilityKind, Scope};
+use longshore_model::{Access, CapabilityKind, HostPattern, Scope, ScopeError};
 use longshore_reference::authored::closest;
 use longshore_reference::{Repository, Source, check_env_name, check_guest_path, check_interface};
 
@@ -144,6 +144,48 @@ impl Rule {
         let (scope, parameter) = read_scope(kind, value).map_err(|(why, hint)| fail(why, hint))?;
         Ok(Self { target, scope, parameter, origin: format!("--allow {flag}") })
     }
+}
+
+/// A host whose name may lead to addresses that are not on the public internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Private {
+    pub(crate) target: Target,
+    /// A name, or `*.name`.
+    pub(crate) host: HostPattern,
+    /// The flag, or the file's name and the line.
+    pub(crate) origin: String,
+}
+
+impl Private {
+    /// Reads the text of an `--allow` flag, if it is of this kind: `private=HOST` or `PATTERN::private=HOST`.
+    pub(crate) fn from_flag(flag: &str) -> Option<Result<Self, Error>> {
+        let at = flag.rfind("private=").filter(|&at| at == 0 || flag[..at].ends_with("::"))?;
+        let (pattern, host) = (&flag[..at], &flag[at + "private=".len()..]);
+        let read = || {
+            let pattern = pattern.strip_suffix("::").map_or(Ok(Target::Any), Target::parse);
+            let (target, host) = (pattern?, private_host(host)?);
+            Ok(Self { target, host, origin: format!("--allow {flag}") })
+        };
+        let fail = |reason| {
+            let flag = flag.chars().take(256).flat_map(char::escape_debug).collect();
+            Error::Flag { flag, reason, hint: "write `private=db.corp.example`".to_owned() }
+        };
+        Some(read().map_err(fail))
+    }
+}
+
+/// Reads the host of a `private` rule.
+pub(crate) fn private_host(text: &str) -> Result<HostPattern, String> {
+    let host: HostPattern = text.parse().map_err(|why: ScopeError| why.to_string())?;
+    let address = text.starts_with('[') || text.parse::<std::net::Ipv4Addr>().is_ok();
+    if host.as_str() == "*" || address {
+        return Err(format!(
+            "`{}` is not a name: an address is allowed by the rule that names it, and not every \
+             name may be private",
+            text.escape_debug()
+        ));
+    }
+    Ok(host)
 }
 
 /// Splits `PATTERN::body`; `::` also stands in IPv6 addresses, so what follows must begin like a

@@ -8,7 +8,9 @@ use longshore_reference::{Digest, Manifest, Request, Source};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{CEILING_FACTOR, Granted, Hint, Needs, Parameter, Policy, Refusal, Role};
+use crate::{
+    CEILING_FACTOR, Granted, Hint, Mode, Needs, Parameter, Policy, Refusal, Role, manifest_entry,
+};
 
 const IMPORTS: [&str; 11] = [
     "wasi:clocks/wall-clock@0.2.3",
@@ -444,5 +446,108 @@ proptest! {
         let _ = Policy::from_toml(&text, "p");
         let _ = Policy::default().allow_flag(&text);
         let _ = Policy::default().set_flag(&text);
+    }
+}
+
+fn asking(imports: &[&str], sections: Option<&str>) -> Needs {
+    root(imports, sections.map(manifest))
+}
+
+fn read(text: &str) -> Policy {
+    Policy::from_toml(text, "policy.toml").unwrap()
+}
+
+const NAMED: &str = "private = [\"db.corp.example\", \"*.lan.example\"]";
+
+#[test]
+fn a_name_leads_to_private_addresses_only_where_the_operator_says_so() {
+    let policy = read(&format!("version = 1\n[[allow]]\nhttp = [\"*\"]\n{NAMED}\n"));
+    let grant = policy.decide(&asking(&["wasi:http/client@0.3.0"], None)).unwrap();
+    for host in ["db.corp.example", "a.lan.example"] {
+        assert!(grant.may_lead_to_private(host), "{host}");
+    }
+    for host in ["corp.example", "x.db.corp.example", "a.b.lan.example", "localhost", "10.0.0.1"] {
+        assert!(!grant.may_lead_to_private(host), "{host}");
+    }
+    assert_eq!(grant.record().private[0], ("db.corp.example".into(), "policy.toml:4".into()));
+    for wrong in ["private=*", "private=10.0.0.1", "private=[::1]", "private=", "private=a b"] {
+        assert_eq!(
+            Policy::default().allow_flag(wrong).unwrap_err().code(),
+            "LS-POL-002",
+            "{wrong}"
+        );
+    }
+    let mut flags = Policy::default();
+    flags.allow_flag("http=*").unwrap();
+    let without = flags.digest();
+    flags.allow_flag("acme:web/fetch::private=db.corp.example").unwrap();
+    assert_ne!(flags.digest(), without);
+    let grant = flags.decide(&asking(&["wasi:http/client@0.3.0"], None)).unwrap();
+    assert!(!grant.may_lead_to_private("db.corp.example"), "that rule is for another");
+}
+
+#[test]
+fn what_the_manifest_forgot_passes_only_where_it_is_counted_and_is_told_apart() {
+    let asked = "[[capabilities.http]]\nscope = \"https://a.example/v1\"\nreason = \"x\"\n";
+    let needs = asking(&["wasi:http/client@0.3.0"], Some(asked));
+    let mut policy = read("version = 1\n[[allow]]\nhttp = [\"*\"]\ntcp = [\"db.example:1\"]\n");
+    let server = ("https", "b.example", 443);
+    let strict = policy.decide(&needs).unwrap();
+    assert!(strict.allows_http("GET", server, "/").is_none());
+    policy.set_mode(Mode::Count);
+    let grant = policy.decide(&needs).unwrap();
+    assert!(grant.allows_http("GET", server, "/").is_some());
+    assert!(!grant.has(CapabilityKind::Tcp), "it imports no sockets");
+    let scope = |text: &str| text.parse::<Scope>().unwrap();
+    assert!(grant.is_forgotten(&scope("http=GET https://b.example")));
+    assert!(grant.is_forgotten(&scope("http=GET https://a.example/v2")));
+    assert!(!grant.is_forgotten(&scope("http=GET https://a.example/v1/x")));
+    assert!(!strict.is_forgotten(&scope("http=GET https://b.example")));
+    let text = "version = 1\nmode = \"count\"\n[[allow]]\nclock = true\n";
+    assert_eq!(read(text).mode(), Mode::Count);
+    assert!(Policy::from_toml("version = 1\nmode = \"maybe\"\n", "policy.toml").is_err());
+}
+
+#[test]
+fn a_denial_while_running_names_the_nearest_rules_and_the_very_change() {
+    let http = &["wasi:http/client@0.3.0"];
+    let mut policy = Policy::default();
+    policy.allow_flag("http=GET https://a.example/v1").unwrap();
+    let scope: Scope = "http=POST https://a.example/v1/x".parse().unwrap();
+    let denied = policy.decide(&asking(http, None)).unwrap().denial(7, &scope);
+    assert_eq!(denied.asked, scope.to_string());
+    let rule =
+        "`--allow http=GET https://a.example/v1` grants only `http=GET https://a.example/v1`";
+    assert_eq!(denied.rule, rule);
+    assert!(denied.hint.contains("`--allow 'http=POST https://a.example/v1/x'`"), "{denied:?}");
+    // What the manifest does not ask for, only its author can change.
+    let asked = "[[capabilities.http]]\nscope = \"GET https://a.example\"\nreason = \"x\"\n";
+    let denied = policy.decide(&asking(http, Some(asked))).unwrap().denial(7, &scope);
+    assert_eq!(denied.rule, "its manifest does not ask for it");
+    assert!(denied.hint.contains("scope = \"POST https://a.example/v1/x\""), "{denied:?}");
+    let grant = policy.decide(&asking(http, None)).unwrap();
+    let address = "10.0.0.1".parse().unwrap();
+    let denied = grant.denial_of_address(7, &scope, "a.example", address);
+    assert!(denied.hint.contains("`--allow private=a.example`"), "{denied:?}");
+}
+
+#[test]
+fn the_manifest_entry_of_every_scope_reads_back_as_that_scope() {
+    for text in [
+        "clock",
+        "env=TZ",
+        "dir=/data:rw",
+        "http=GET https://a.example/v1",
+        "scratch=/tmp",
+        "tcp=db.example:5432",
+        "dns=*.example.com",
+        "listen=127.0.0.1:0",
+        "keyvalue=sessions:rw",
+        "secret=token",
+        "exec=git log *",
+    ] {
+        let scope: Scope = text.parse().unwrap();
+        let manifest = asking(&[], Some(&manifest_entry(&scope))).manifest.unwrap();
+        assert_eq!(manifest.requests[0].scope, scope, "{text}");
     }
 }

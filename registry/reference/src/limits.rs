@@ -94,6 +94,26 @@ limits! {
     http_request_bytes / HttpRequestBytes = 16 << 20, "http-request-bytes", "bytes";
     /// Body bytes received in one HTTP response.
     http_response_bytes / HttpResponseBytes = 64 << 20, "http-response-bytes", "bytes";
+    /// Fields of the header of one HTTP response.
+    http_headers / HttpHeaders = 100, "http-headers", "fields";
+    /// The header of one HTTP response or request.
+    http_header_bytes / HttpHeaderBytes = 64 << 10, "http-header-bytes", "bytes";
+    /// One HTTP request with its whole response; past it the request fails.
+    http_request_ms / HttpRequestMs = 30_000, "http-request-ms", "ms";
+    /// HTTP requests to one host in a second, in one run; those above it wait.
+    http_rate / HttpRate = 100, "http-rate", "requests";
+    /// Bytes that one call sends over HTTP and TCP connections.
+    egress_sent_bytes / EgressSentBytes = 64 << 20, "egress-sent-bytes", "bytes";
+    /// Bytes that one call receives over HTTP and TCP connections.
+    egress_received_bytes / EgressReceivedBytes = 256 << 20, "egress-received-bytes", "bytes";
+    /// TCP connections that one call makes or accepts, those for HTTP left out.
+    connections / Connections = 100, "connections", "connections";
+    /// UDP datagrams that one call sends or receives.
+    datagrams / Datagrams = 10_000, "datagrams", "datagrams";
+    /// Names that one call looks up.
+    lookups / Lookups = 100, "lookups", "lookups";
+    /// Sockets that one call makes.
+    sockets / Sockets = 64, "sockets", "sockets";
     /// Bytes that one call writes to files, and that files grow by when it sets their size.
     file_write_bytes / FileWriteBytes = 256 << 20, "file-write-bytes", "bytes";
     /// The same for one run.

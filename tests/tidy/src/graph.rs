@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-journal", &["longshore-model", "longshore-reference"]),
     ("longshore-receipt", &["longshore-model", "longshore-reference", "longshore-trust"]),
     ("longshore-store-sqlite", &["longshore-journal", "longshore-model", "longshore-reference"]),
+    ("longshore-store-postgres", &["longshore-journal", "longshore-model", "longshore-reference"]),
     (
         "longshore-engine",
         &[
@@ -53,6 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "longshore-build",
             "longshore-config",
             "longshore-registry-server",
+            "longshore-store-postgres",
             "longshore-store-sqlite",
         ],
     ),
@@ -68,6 +70,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("docker_credential", &["longshore-client"]),
     ("axum", &["longshore-registry-server"]),
     ("rusqlite", &["longshore-store-sqlite"]),
+    ("tokio-postgres", &["longshore-store-postgres"]),
     ("p256", &["longshore-trust", "longshore-receipt"]),
     ("clap*", &["longshore-cli"]),
     ("anyhow", &["longshore-cli"]),

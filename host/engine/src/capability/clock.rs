@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use longshore_model::Scope;
 use longshore_policy::{ClockMode, Grant};
 use wasmtime::component::{Accessor, HasSelf, Linker, Resource};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-use wasmtime_wasi::p2::bindings::clocks::monotonic_clock as p2;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock as p2, wall_clock as wall};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
-use wasmtime_wasi::p3::bindings::clocks::monotonic_clock as p3;
+use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock as p3, system_clock as system};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
 use crate::host::Host;
@@ -172,7 +173,9 @@ impl Pollable for Timer {
 /// Puts these timers in the place of wasmtime-wasi's own, which know the host's time only.
 pub(crate) fn link(linker: &mut Linker<Host>, concurrency: bool) -> wasmtime::Result<()> {
     p2::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    wall::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
     if concurrency {
+        system::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
         p3::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
     }
     Ok(())
@@ -185,8 +188,31 @@ impl Host {
     }
 }
 
+impl wall::Host for Host {
+    fn now(&mut self) -> wasmtime::Result<wall::Datetime> {
+        self.scene.used(Scope::Clock);
+        wall::Host::now(&mut self.clocks())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall::Datetime> {
+        wall::Host::resolution(&mut self.clocks())
+    }
+}
+
+impl system::Host for Host {
+    fn now(&mut self) -> wasmtime::Result<system::Instant> {
+        self.scene.used(Scope::Clock);
+        system::Host::now(&mut self.clocks())
+    }
+
+    fn get_resolution(&mut self) -> wasmtime::Result<p3::Duration> {
+        system::Host::get_resolution(&mut self.clocks())
+    }
+}
+
 impl p2::Host for Host {
     fn now(&mut self) -> wasmtime::Result<p2::Instant> {
+        self.scene.used(Scope::Clock);
         p2::Host::now(&mut self.clocks())
     }
 
@@ -195,6 +221,7 @@ impl p2::Host for Host {
     }
 
     fn subscribe_instant(&mut self, when: p2::Instant) -> wasmtime::Result<Resource<DynPollable>> {
+        self.scene.used(Scope::Clock);
         match self.time.clone() {
             Time::Virtual(_, elapsed) => self.timer(elapsed, when),
             _ => p2::Host::subscribe_instant(&mut self.clocks(), when),
@@ -205,6 +232,7 @@ impl p2::Host for Host {
         &mut self,
         duration: p2::Duration,
     ) -> wasmtime::Result<Resource<DynPollable>> {
+        self.scene.used(Scope::Clock);
         match self.time.clone() {
             Time::Virtual(_, elapsed) => {
                 let when = elapsed.after(duration);
@@ -217,6 +245,7 @@ impl p2::Host for Host {
 
 impl p3::Host for Host {
     fn now(&mut self) -> wasmtime::Result<p3::Mark> {
+        self.scene.used(Scope::Clock);
         p3::Host::now(&mut self.clocks())
     }
 
@@ -225,9 +254,17 @@ impl p3::Host for Host {
     }
 }
 
+fn timing(store: &Accessor<Host, HasSelf<Host>>) -> Time {
+    store.with(|mut store| {
+        let host = store.get();
+        host.scene.used(Scope::Clock);
+        host.time.clone()
+    })
+}
+
 impl p3::HostWithStore<Host> for HasSelf<Host> {
     async fn wait_until(store: &Accessor<Host, Self>, when: p3::Mark) -> wasmtime::Result<()> {
-        if let Time::Virtual(_, elapsed) = store.with(|mut store| store.get().time.clone()) {
+        if let Time::Virtual(_, elapsed) = timing(store) {
             elapsed.until(when).await;
             return Ok(());
         }
@@ -239,7 +276,7 @@ impl p3::HostWithStore<Host> for HasSelf<Host> {
         store: &Accessor<Host, Self>,
         duration: p3::Duration,
     ) -> wasmtime::Result<()> {
-        if let Time::Virtual(_, elapsed) = store.with(|mut store| store.get().time.clone()) {
+        if let Time::Virtual(_, elapsed) = timing(store) {
             let when = elapsed.after(duration);
             elapsed.until(when).await;
             return Ok(());

@@ -12,11 +12,11 @@ mod p3;
 mod stream;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use longshore_model::{
-    Access, CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, LimitName,
+    Access, CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, LimitName, Scope,
 };
 use longshore_policy::Grant;
 use wasmtime::component::Linker;
@@ -160,6 +160,8 @@ struct Mount {
     opened: Opened,
     effect: OnceLock<u32>,
     denied: OnceLock<()>,
+    /// A bit for each access that was noted as used.
+    used: AtomicU8,
     created: AtomicU64,
     changed: AtomicU64,
     removed: AtomicU64,
@@ -200,6 +202,7 @@ impl Mounts {
             opened,
             effect: OnceLock::new(),
             denied: OnceLock::new(),
+            used: AtomicU8::new(0),
             created: AtomicU64::new(0),
             changed: AtomicU64::new(0),
             removed: AtomicU64::new(0),
@@ -227,6 +230,7 @@ impl Mounts {
     fn may(&self, number: usize, wanted: Access) -> Result<&Mount, Stop> {
         let mount = self.mount(number)?;
         if mount.opened.access >= wanted {
+            self.note(mount, wanted);
             return Ok(mount);
         }
         if mount.denied.set(()).is_ok() {
@@ -240,6 +244,26 @@ impl Mounts {
             });
         }
         Err(Stop::NotPermitted)
+    }
+
+    /// Notes a use, each kind of it once.
+    fn note(&self, mount: &Mount, access: Access) {
+        let bit = 1 << (access as u8);
+        if mount.used.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+        let path = mount.opened.guest.clone();
+        self.scene.used(match mount.opened.host.is_empty() {
+            true => Scope::Scratch(path),
+            false => Scope::Dir { path, access },
+        });
+    }
+
+    /// Something in the folder is looked at.
+    fn look(&self, descriptor: &Descriptor) {
+        if let Some(mount) = self.list.get(mount_of(descriptor)) {
+            self.note(mount, Access::ReadOnly);
+        }
     }
 
     fn count(&self, names: [LimitName; 2], n: u64) -> Result<(), Stop> {
@@ -340,9 +364,11 @@ impl Mounts {
 
     /// How something is opened: as asked, narrower, or not at all.
     fn opening(&self, number: usize, asked: Asked) -> Result<Opening, Stop> {
-        let access = self.mount(number)?.opened.access;
+        let mount = self.mount(number)?;
+        let access = mount.opened.access;
         let Asked { create, exclusive, truncate, write, exists } = asked;
         if !create && !truncate && !write {
+            self.note(mount, Access::ReadOnly);
             let perms = match access {
                 Access::ReadWrite => FsPerms::ReadWrite,
                 Access::ReadOnly | Access::Create => FsPerms::ReadOnly,

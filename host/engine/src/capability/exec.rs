@@ -148,6 +148,8 @@ impl Launcher {
         let granted = scene.grant.allows_exec(&wanted.program, &wanted.arguments);
         let file = granted.and_then(|granted| self.programs.file(granted.scope()));
         if let (Some(granted), Some(file)) = (granted, file) {
+            // The granted scope, not a narrower one: the arguments may be secret.
+            scene.used(granted.scope().clone());
             let text = granted.scope().to_string();
             let command = text.split_once('=').map_or("", |(_, command)| command).to_owned();
             return Ok((command, file.to_owned()));

@@ -15,7 +15,7 @@ use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use longshore_model::{
-    CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, LimitName,
+    CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, HttpScope, LimitName, Scope,
 };
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -65,6 +65,9 @@ impl Egress {
                 // A name never leads to a private address: whoever answers for it could point it anywhere.
                 let literal = host == "localhost" || address::literal(&host).is_some();
                 let private = literal && scope.may_be_private();
+                let narrow = HttpScope::of_request(method.as_str(), server, uri.path());
+                let narrow = narrow.map_or_else(|| scope.scope().clone(), Scope::Http);
+                self.scene.used(narrow);
                 Ok(Target { https, host, port, private })
             }
             None => {

@@ -3,10 +3,13 @@
 //! instantiation.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use longshore_policy::Grant;
+use longshore_model::Scope;
 use rand_core::TryRng;
-use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::{Rng, WasiCtxBuilder, thread_rng};
+
+use crate::call::Scene;
 
 /// The seed of guests that were granted no entropy.
 const FIXED_SEED: u128 = 0x6c6f_6e67_7368_6f72_6520_7365_6564_2031;
@@ -17,10 +20,12 @@ const MAX_RANDOM_BYTES: u64 = 1 << 20;
 /// What the bytes of a seed are for, so that no other use of BLAKE3 gives the same.
 const CONTEXT: &str = "longshore 2026 seeded wasi:random";
 
-/// Fixes what is random unless the system's entropy is granted. `call` tells the calls of a run apart, so that they do not all
-/// draw the same.
-pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant, call: u32) {
+/// Fixes what is random unless the system's entropy is granted. The calls of a run are told apart by their numbers, so that they
+/// do not all draw the same.
+pub(crate) fn apply(builder: &mut WasiCtxBuilder, scene: &Arc<Scene>) {
     builder.max_random_size(MAX_RANDOM_BYTES);
+    let noted = |inner| Noted { inner, scene: Arc::clone(scene) };
+    let (grant, call) = (&scene.grant, scene.id);
     if !grant.random() {
         builder
             .insecure_random_seed(FIXED_SEED)
@@ -31,8 +36,35 @@ pub(crate) fn apply(builder: &mut WasiCtxBuilder, grant: &Grant, call: u32) {
         let Ok(()) = Seeded::new(seed, call, "insecure-seed").try_fill_bytes(&mut first);
         builder
             .insecure_random_seed(u128::from_le_bytes(first))
-            .secure_random(Seeded::new(seed, call, "random"))
-            .insecure_random(Seeded::new(seed, call, "insecure"));
+            .secure_random(noted(Box::new(Seeded::new(seed, call, "random"))))
+            .insecure_random(noted(Box::new(Seeded::new(seed, call, "insecure"))));
+    } else {
+        builder.secure_random(noted(thread_rng())).insecure_random(noted(thread_rng()));
+    }
+}
+
+/// Entropy whose use is noted.
+struct Noted {
+    inner: Box<dyn Rng + Send>,
+    scene: Arc<Scene>,
+}
+
+impl TryRng for Noted {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.scene.used(Scope::Random);
+        self.inner.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.scene.used(Scope::Random);
+        self.inner.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.scene.used(Scope::Random);
+        self.inner.try_fill_bytes(bytes)
     }
 }
 

@@ -76,6 +76,27 @@ impl HttpScope {
         method && (self.path.is_empty() || (is_plain(path) && below(path, &self.path)))
     }
 
+    /// The narrowest scope that covers a request of `method` to `scheme://host:port` for `path` (as it is sent, without the
+    /// query). `None` where no scope can: a host that is spelled oddly, or another scheme.
+    #[must_use]
+    pub fn of_request(
+        method: &str,
+        (scheme, host, port): (&str, &str, u16),
+        path: &str,
+    ) -> Option<Self> {
+        let written = |path: &str| path.bytes().all(is_written) && is_plain(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = if path.len() <= MAX_PATH && written(path) { path } else { "" };
+        matches!(scheme, "http" | "https").then_some(())?;
+        Some(Self {
+            methods: methods_of(method).unwrap_or_default(),
+            scheme: scheme.to_owned(),
+            host: host.parse().ok().filter(HostPattern::is_exact)?,
+            port: Some(port),
+            path: path.to_owned(),
+        })
+    }
+
     /// What both scopes allow; `None` where they share nothing.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Option<Self> {
@@ -104,6 +125,14 @@ impl HttpScope {
             path: path.clone(),
         })
     }
+}
+
+/// The longest path of a scope, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Whether the path of a scope may have this byte.
+fn is_written(b: u8) -> bool {
+    b.is_ascii_graphic() && !b"?#\\\"<>^`{|}*".contains(&b)
 }
 
 /// Whether `path` is `prefix` or below it.
@@ -145,9 +174,8 @@ impl FromStr for HttpScope {
         }
         let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
         let path = path.strip_suffix('/').unwrap_or(path);
-        let allowed = |b: u8| b.is_ascii_graphic() && !b"?#\\\"<>^`{|}*".contains(&b);
-        if path.len() > 1024
-            || !path.bytes().all(allowed)
+        if path.len() > MAX_PATH
+            || !path.bytes().all(is_written)
             || (!path.is_empty() && (!is_plain(path) || path.ends_with('/')))
         {
             return Err(fail());

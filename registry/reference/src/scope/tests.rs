@@ -199,6 +199,30 @@ fn a_path_covers_itself_and_what_lies_below_it_in_no_odd_spelling() {
 }
 
 #[test]
+fn the_scope_of_a_request_covers_it_and_reads_back() {
+    let of = |method: &str, host: &str, path: &str| {
+        HttpScope::of_request(method, ("https", host, 443), path)
+    };
+    for (path, text) in [
+        ("/v1/items", "GET https://a.example/v1/items"),
+        ("/v1/items/", "GET https://a.example/v1/items"),
+        ("/", "GET https://a.example"),
+        ("", "GET https://a.example"),
+        ("/a/../b", "GET https://a.example"),
+        ("/a|b", "GET https://a.example"),
+    ] {
+        let scope = of("GET", "a.example", path).unwrap();
+        assert_eq!(scope.to_string(), text);
+        assert_eq!(http(text), scope);
+        assert!(scope.covers("https", "a.example", 443) && scope.covers_request("GET", path));
+    }
+    // What cannot be said narrowly is said widely.
+    assert_eq!(of("brew", "[::1]", "/a").unwrap().to_string(), "https://[::1]/a");
+    assert_eq!(of("GET", "*", "/a"), None);
+    assert_eq!(HttpScope::of_request("GET", ("ftp", "a.example", 21), "/"), None);
+}
+
+#[test]
 fn arguments_are_matched_one_by_one() {
     let covers = |pattern: &str, arguments: &[&str]| {
         let Scope::Exec(scope) = scope(&format!("exec={pattern}")) else { unreachable!() };

@@ -210,6 +210,38 @@ async fn a_folder_that_is_removed_or_replaced_while_a_session_goes_on_is_told_an
 }
 
 #[tokio::test]
+async fn a_scratch_directory_is_empty_shared_by_the_calls_of_a_run_and_gone_afterwards() {
+    let stage = Stage::new();
+    let target = stepper(&stage, "rw");
+    let policy = allow(&["scratch=/tmp"]);
+    let root = stage.home().join("scratch");
+    let asked = ["list /tmp", "write /tmp/a a", "mkdir /tmp/b", "list /tmp", "read /data/a"];
+    for _ in 0..2 {
+        let ran = stage.run(&steps(&target, &asked).allow(policy.clone())).await;
+        assert_eq!(answers(&ran)[..4], ["", "ok", "ok", "a b"]);
+        assert!(answers(&ran)[4].starts_with("error"), "nothing else is there");
+        assert!(!ran.names().contains(&"effect-started"), "it is not of the world");
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    }
+    let prepared = stage.host.prepare(&target, &policy).await.unwrap();
+    let session = stage.host.session(&prepared).await.unwrap();
+    let function = session.function(Some("run")).unwrap();
+    let call = async |step: &str| {
+        let outcome = session.call(&function, &serde_json::json!([[step]]).to_string()).await;
+        format!("{:?}", outcome.unwrap())
+    };
+    assert!(call("write /tmp/kept kept").await.contains("ok"));
+    assert!(call("read /tmp/kept").await.contains("kept"), "for the run, not for the call");
+    assert!(std::fs::read_dir(&root).unwrap().count() > 0);
+    drop(session);
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    // What is written there counts like what is written elsewhere.
+    let few = both(policy, ceiling(LimitName::RunFileWriteBytes, 10));
+    let ran = stage.run(&steps(&target, &["pump /tmp/a 11"]).allow(few)).await;
+    ran.hit(FaultKind::Budget, LimitName::RunFileWriteBytes);
+}
+
+#[tokio::test]
 async fn frozen_clocks_stand_still_and_virtual_ones_move_by_sleeping_at_once() {
     let stage = Stage::new();
     let target = stepper(&stage, "rw");

@@ -16,6 +16,7 @@ mod http;
 mod input;
 mod journal;
 mod limits;
+mod processes;
 mod publish;
 mod registries;
 mod stage;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use longshore::journal::{Entry, History, RunState};
 use longshore::model::{
-    CallId, Effect, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
+    CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
 };
 use longshore::reference::Digest;
 
@@ -113,13 +113,14 @@ impl Steps {
                 let what = format!("! denied `{}`: {}", denied.asked, denied.rule);
                 self.row(at, depth, what, denied.hint.clone());
             }
+            Event::Forgotten(forgotten) => {
+                let depth = self.depth(Some(forgotten.call));
+                let what = format!("! the manifest does not ask for `{}`", forgotten.used);
+                self.row(at, depth, what, String::new());
+            }
             Event::EffectStarted(effect) => {
-                let what = match &effect.what {
-                    Effect::Http { method, url } => format!("{method} {}", brief(url, 100)),
-                    Effect::Files { folder } => format!("changes in {}", brief(folder, 100)),
-                    Effect::Process { command, .. } => format!("starts {}", brief(command, 100)),
-                };
                 let depth = self.depth(Some(effect.call));
+                let what = brief(&effect.what.to_string(), 100);
                 self.row(at, depth, format!("~ {what}"), String::new());
             }
             Event::EffectEnded(effect) => {

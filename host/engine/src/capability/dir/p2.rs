@@ -119,8 +119,9 @@ impl HostDescriptor for Host {
     }
 
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
-        let (mounts, mount) = self.written(&fd)?;
-        mounts.resize(mount, self.table.get(&fd)?, size)?;
+        let descriptor = self.table.get(&fd)?;
+        self.mounts.change_open(descriptor)?;
+        self.mounts.resize(mount_of(descriptor), descriptor, size)?;
         HostDescriptor::set_size(&mut self.inner(), fd, size).await
     }
 
@@ -150,6 +151,7 @@ impl HostDescriptor for Host {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.mounts.look(self.table.get(&fd)?);
         HostDescriptor::read_directory(&mut self.inner(), fd).await
     }
 
@@ -168,6 +170,7 @@ impl HostDescriptor for Host {
     }
 
     async fn stat_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<DescriptorStat> {
+        self.mounts.look(self.table.get(&fd)?);
         HostDescriptor::stat_at(&mut self.inner(), fd, follow, path).await
     }
 
@@ -234,6 +237,7 @@ impl HostDescriptor for Host {
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        self.mounts.look(self.table.get(&fd)?);
         HostDescriptor::readlink_at(&mut self.inner(), fd, path).await
     }
 
@@ -301,6 +305,7 @@ impl HostDescriptor for Host {
         follow: PathFlags,
         path: String,
     ) -> FsResult<MetadataHashValue> {
+        self.mounts.look(self.table.get(&fd)?);
         HostDescriptor::metadata_hash_at(&mut self.inner(), fd, follow, path).await
     }
 

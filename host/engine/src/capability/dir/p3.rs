@@ -68,6 +68,11 @@ fn judge<R>(
     })
 }
 
+fn look_at(mounts: &Mounts, descriptor: &Descriptor) -> Result<(), Stop> {
+    mounts.look(descriptor);
+    Ok(())
+}
+
 /// What is at the path, if it is something that may be opened.
 async fn look(store: &Store, fd: &Fd, follow: PathFlags, path: &str) -> FilesystemResult<bool> {
     let fd = Resource::new_borrow(fd.rep());
@@ -205,6 +210,8 @@ impl HostDescriptorWithStore<Host> for Door {
         mut store: Access<'_, Host, Self>,
         fd: Fd,
     ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, Done)> {
+        let host = store.get();
+        host.mounts.look(host.table.get(&fd)?);
         Inner::read_directory(direct(&mut store), fd)
     }
 
@@ -228,6 +235,7 @@ impl HostDescriptorWithStore<Host> for Door {
         follow: PathFlags,
         path: String,
     ) -> FilesystemResult<DescriptorStat> {
+        judge(store, &fd, look_at)?;
         Inner::stat_at(&inner(store), fd, follow, path).await
     }
 
@@ -296,6 +304,7 @@ impl HostDescriptorWithStore<Host> for Door {
     }
 
     async fn readlink_at(store: &Store, fd: Fd, path: String) -> FilesystemResult<String> {
+        judge(store, &fd, look_at)?;
         Inner::readlink_at(&inner(store), fd, path).await
     }
 
@@ -348,6 +357,7 @@ impl HostDescriptorWithStore<Host> for Door {
         follow: PathFlags,
         path: String,
     ) -> FilesystemResult<MetadataHashValue> {
+        judge(store, &fd, look_at)?;
         Inner::metadata_hash_at(&inner(store), fd, follow, path).await
     }
 }
