@@ -1,7 +1,9 @@
 //! The commands, a file each.
 
+pub(crate) mod approve;
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod key;
@@ -29,6 +31,9 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
         Command::New(args) => new::run(args, context),
         Command::Key(command) => key::run(command, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Approvals(command) => approve::manage(command, context),
+        Command::Approve(args) => context.block_on(approve::run(args, context)),
+        Command::Diff(args) => context.block_on(diff::run(args, context)),
         Command::Build(args) => context.block_on(build::run(args, context)),
         Command::Doctor(args) => context.block_on(doctor::run(args, context)),
         Command::Inspect(args) => context.block_on(inspect::run(args, context)),

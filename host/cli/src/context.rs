@@ -12,7 +12,7 @@ use longshore::client::ClientConfig;
 use longshore::engine::Allocation;
 use longshore::journal::{Journal, Store};
 use longshore::model::{Clock as _, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Approvals, Policy};
 use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
@@ -150,13 +150,23 @@ impl Context {
         }
     }
 
-    /// The operator's policy: of a file, or what the settings say.
+    /// The operator's policy: of a file, or what the settings say; and what was approved.
     pub(crate) fn policy(&self, file: Option<&Path>) -> Result<Policy, Error> {
-        let Some(path) = file.or_else(|| there(&self.settings().ok()?.policy)) else {
-            return Ok(Policy::default());
+        let mut policy = match file.or_else(|| there(&self.settings().ok()?.policy)) {
+            Some(path) => Policy::from_toml(&read_text(path)?, &path.display().to_string())?,
+            None => Policy::default(),
         };
-        let text = read_text(path)?;
-        Ok(Policy::from_toml(&text, &path.display().to_string())?)
+        policy.hold(self.approvals()?);
+        Ok(policy)
+    }
+
+    /// What was approved on this host.
+    pub(crate) fn approvals(&self) -> Result<Approvals, Error> {
+        let path = self.home()?.approvals();
+        match std::fs::exists(&path) {
+            Ok(false) => Ok(Approvals::default()),
+            _ => Ok(Approvals::from_json(&read_text(&path)?, &path.display().to_string())?),
+        }
     }
 
     /// `text` as a reference that names its registry: its own, or the default one.

@@ -8,12 +8,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use longshore_journal::Run;
 use longshore_model::{
-    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Scope, Stream, Usage,
+    CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
+    LimitName, Logged, Output, Scope, Stream, Usage,
 };
-use longshore_policy::Grant;
+use longshore_policy::{Grant, manifest_entry};
 use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
+use crate::capability::http::Rates;
 use crate::capability::scratch::Area;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
@@ -31,6 +33,7 @@ struct RunShared {
     calls: AtomicU32,
     usage: Mutex<Usage>,
     uses: Mutex<Uses>,
+    rates: Rates,
     file_write_bytes: AtomicU64,
     files_created: AtomicU64,
     elapsed: Arc<Elapsed>,
@@ -46,6 +49,7 @@ impl RunContext {
             calls: AtomicU32::new(0),
             usage: Mutex::default(),
             uses: Mutex::default(),
+            rates: Rates::default(),
             file_write_bytes: AtomicU64::new(0),
             files_created: AtomicU64::new(0),
             elapsed: Arc::default(),
@@ -87,6 +91,10 @@ impl RunContext {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
     pub(crate) fn next_call(&self) -> CallId {
         self.0.calls.fetch_add(1, Ordering::Relaxed)
     }
@@ -113,6 +121,12 @@ pub(crate) struct Counters {
     pub(crate) http_requests: AtomicU64,
     pub(crate) http_sent_bytes: AtomicU64,
     pub(crate) http_received_bytes: AtomicU64,
+    pub(crate) egress_sent_bytes: AtomicU64,
+    pub(crate) egress_received_bytes: AtomicU64,
+    pub(crate) connections: AtomicU64,
+    pub(crate) datagrams: AtomicU64,
+    pub(crate) lookups: AtomicU64,
+    pub(crate) sockets: AtomicU64,
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
@@ -184,21 +198,54 @@ impl Scene {
     pub(crate) fn used(&self, scope: Scope) {
         match self.uses.note(&scope) {
             Use::Again => {}
-            Use::First | Use::Untold => {
+            first @ (Use::First | Use::Untold) => {
+                if first == Use::First && self.grant.is_forgotten(&scope) {
+                    let manifest = manifest_entry(&scope);
+                    let used = scope.clone();
+                    self.record(Event::Forgotten(Forgotten { call: self.id, used, manifest }));
+                }
                 let mut uses = self.cx.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
                 uses.add(self.grant.component(), scope);
             }
         }
     }
 
-    pub(crate) fn next_effect(&self) -> u32 {
-        self.effects.fetch_add(1, Ordering::Relaxed)
+    /// Journals an effect that the start of the run announced already: its number.
+    pub(crate) fn effect_started(&self, what: Effect) -> u32 {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        effect
+    }
+
+    /// Journals the intent of an effect, as safely as the journal asks of it, before it happens: its number. Nothing when the
+    /// journal failed, and then it must not happen.
+    pub(crate) async fn intend(&self, what: Effect) -> Option<u32> {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        let intent = Event::EffectStarted(EffectStarted { call: self.id, effect, what });
+        match self.run().record_durably(intent).await {
+            Ok(_) => Some(effect),
+            Err(error) => {
+                self.journal_failed(error);
+                None
+            }
+        }
+    }
+
+    /// Journals what came of an effect.
+    pub(crate) fn effect_ended(&self, effect: u32, result: String) {
+        self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
     }
 
     /// Counts `n` against a budget of this call; false, and remembered, when it is used up.
     pub(crate) fn count(&self, name: LimitName, n: u64) -> bool {
         let counter = match name {
             LimitName::HttpRequests => &self.counters.http_requests,
+            LimitName::EgressSentBytes => &self.counters.egress_sent_bytes,
+            LimitName::EgressReceivedBytes => &self.counters.egress_received_bytes,
+            LimitName::Connections => &self.counters.connections,
+            LimitName::Datagrams => &self.counters.datagrams,
+            LimitName::Lookups => &self.counters.lookups,
+            LimitName::Sockets => &self.counters.sockets,
             LimitName::LogLines => &self.counters.log_lines,
             LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
@@ -266,6 +313,11 @@ impl Scene {
             http_requests: read(&self.counters.http_requests),
             http_sent_bytes: read(&self.counters.http_sent_bytes),
             http_received_bytes: read(&self.counters.http_received_bytes),
+            egress_sent_bytes: read(&self.counters.egress_sent_bytes),
+            egress_received_bytes: read(&self.counters.egress_received_bytes),
+            connections: read(&self.counters.connections),
+            datagrams: read(&self.counters.datagrams),
+            lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
         }
     }

@@ -6,10 +6,13 @@
 
 pub(crate) mod clock;
 pub(crate) mod dir;
+pub(crate) mod dns;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod http;
+pub(crate) mod net;
 pub(crate) mod random;
 pub(crate) mod scratch;
 pub(crate) mod settings;
+pub(crate) mod sockets;
 pub(crate) mod stdio;

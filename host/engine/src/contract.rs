@@ -3,7 +3,7 @@
 use longshore_model::{Json, Outcome};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::{clock, dir, exec, settings};
+use crate::capability::{clock, dir, exec, settings, sockets};
 use crate::host::Host;
 use crate::link::Links;
 
@@ -81,6 +81,7 @@ pub(crate) fn linker(
     dir::link(&mut linker, concurrency)?;
     clock::link(&mut linker, concurrency)?;
     linker.allow_shadowing(false);
+    sockets::add_to_linker(&mut linker, concurrency)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;

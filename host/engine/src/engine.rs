@@ -14,6 +14,7 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
+use crate::capability::net::Resolver;
 use crate::compiled::Compiled;
 use crate::fault::DeadlinePassed;
 use crate::host::Host;
@@ -40,6 +41,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// How names are looked up.
+    pub resolver: Resolver,
     /// Where runs have their scratch directories; without it none is given, and no program is started.
     pub scratch: Option<PathBuf>,
 }
@@ -51,6 +54,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     allocation: Allocation,
+    resolver: Resolver,
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
@@ -65,6 +69,7 @@ pub(crate) struct Flavor {
     linker: Linker<Host>,
     fingerprint: String,
     concurrency: bool,
+    resolver: Resolver,
     ticker: Ticker,
 }
 
@@ -81,6 +86,7 @@ impl Engine {
         }
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
+            resolver: config.resolver,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
@@ -180,7 +186,8 @@ impl Engine {
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
-        let flavor = Arc::new(Flavor::new(self.0.allocation, concurrency)?);
+        let flavor =
+            Arc::new(Flavor::new(self.0.allocation, concurrency, self.0.resolver.clone())?);
         Ok(Arc::clone(slot.get_or_init(|| flavor)))
     }
 
@@ -217,7 +224,7 @@ fn invalid(name: &str, error: &wasmtime::Error) -> Error {
 }
 
 impl Flavor {
-    fn new(allocation: Allocation, concurrency: bool) -> Result<Self, Error> {
+    fn new(allocation: Allocation, concurrency: bool, resolver: Resolver) -> Result<Self, Error> {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
         let linker = contract::linker(&engine, concurrency).map_err(setup)?;
@@ -225,7 +232,7 @@ impl Flavor {
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
-        Ok(Self { engine, linker, fingerprint, concurrency, ticker })
+        Ok(Self { engine, linker, fingerprint, concurrency, resolver, ticker })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -240,6 +247,10 @@ impl Flavor {
         self.concurrency
     }
 
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     pub(crate) fn tick(&self) -> Ticking<'_> {
         self.ticker.tick()
     }
@@ -251,6 +262,9 @@ impl Flavor {
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(budget);
+        // What a component holds in its own tables counts like what the host holds for it.
+        let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {

@@ -10,16 +10,15 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Error;
 use crate::call::{Scene, Stdio};
-use crate::capability::stdio::Capture;
+use crate::capability::clock::{self, Time};
 use crate::capability::dir::{Mounts, Opened};
 use crate::capability::exec::Launcher;
-use crate::capability::clock::{self, Time};
+use crate::capability::net::Resolver;
+use crate::capability::sockets::{self, Net};
+use crate::capability::stdio::Capture;
 use crate::capability::{env, http::Egress, random, settings};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
-
-/// The most that the headers of one HTTP message may hold, in bytes.
-const MAX_HEADER_BYTES: usize = 64 << 10;
 
 pub(crate) struct Host {
     pub(crate) scene: Arc<Scene>,
@@ -37,6 +36,9 @@ pub(crate) struct Host {
     stderr: Capture,
     http: WasiHttpCtx,
     egress: Egress,
+    resolver: Resolver,
+    /// Made on first use.
+    net: Option<Arc<Net>>,
     variables: Option<Box<WasiConfigVariables>>,
 }
 
@@ -53,7 +55,8 @@ impl Host {
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         let (folders, launcher) = places(ready, scene)?;
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MAX_HEADER_BYTES);
+        http.set_field_size_limit(usize::try_from(limits.http_header_bytes).unwrap_or(usize::MAX));
+        let resolver = ready.compiled().flavor().resolver();
         let mut host = Self {
             scene: Arc::clone(scene),
             limiter: Limiter::new(limits),
@@ -67,12 +70,12 @@ impl Host {
             stdout,
             stderr,
             http,
-            egress: Egress::new(Arc::clone(scene)),
+            egress: Egress::new(Arc::clone(scene), resolver.clone()),
+            resolver: resolver.clone(),
+            net: None,
             variables: None,
         };
-        let plain = ready.env().is_empty()
-            && stdio.arguments.is_empty()
-            && stdio.stdin.is_empty();
+        let plain = ready.env().is_empty() && stdio.arguments.is_empty() && stdio.stdin.is_empty();
         if !plain {
             let mut builder = host.builder();
             env::apply(&mut builder, &scene.grant, ready.env(), &stdio.arguments);
@@ -82,18 +85,20 @@ impl Host {
         Ok(host)
     }
 
-    /// A context with what needs neither the disk nor the caller: streams, clocks, randomness, no sockets.
-    fn builder(&self) -> WasiCtxBuilder {
+    /// A context with what needs neither the disk nor the caller: streams, clocks, randomness, sockets that ask.
+    fn builder(&mut self) -> WasiCtxBuilder {
         let mut builder = WasiCtxBuilder::new();
-        builder
-            .stdout(self.stdout.clone())
-            .stderr(self.stderr.clone())
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
+        builder.stdout(self.stdout.clone()).stderr(self.stderr.clone());
+        sockets::apply(&mut builder, self.net());
         clock::apply(&mut builder, &self.time);
         random::apply(&mut builder, &self.scene);
         builder
+    }
+
+    /// The sockets of this call.
+    pub(crate) fn net(&mut self) -> &Arc<Net> {
+        let (scene, resolver) = (&self.scene, &self.resolver);
+        self.net.get_or_insert_with(|| Arc::new(Net::new(Arc::clone(scene), resolver.clone())))
     }
 
     pub(crate) fn variables(&mut self) -> &WasiConfigVariables {

@@ -50,6 +50,10 @@ impl Policy {
             case.count(&mut grant);
         }
         case.explain(&requests, &grant, &mut denials);
+        // What was refused above is told once.
+        let told = |held: &Denial| denials.iter().all(|denial| denial.scope != held.scope);
+        let held: Vec<_> = self.held(needs).into_iter().filter(told).collect();
+        denials.extend(held);
         let settings = match self.settings_of(needs) {
             Ok((settings, secrets)) => {
                 (grant.settings, grant.secrets) = (settings, secrets);

@@ -24,6 +24,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The list of approvals cannot be read.
+    #[error("the approvals in `{file}` cannot be read: {reason}")]
+    Approvals {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -34,6 +42,7 @@ impl Error {
             Self::Text(_) => "LS-POL-001",
             Self::Flag { .. } => "LS-POL-002",
             Self::Set { .. } => "LS-POL-003",
+            Self::Approvals { .. } => "LS-POL-004",
         }
     }
 
@@ -45,6 +54,10 @@ impl Error {
             Self::Flag { hint, .. } => Some(hint.clone()),
             Self::Set { .. } => Some(
                 "write `--set name=value`, or `--set PATTERN::name=value` for a dependency"
+                    .to_owned(),
+            ),
+            Self::Approvals { .. } => Some(
+                "it is written by `longshore approve`: restore it, or move it away and approve anew"
                     .to_owned(),
             ),
         }

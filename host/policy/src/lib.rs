@@ -30,22 +30,26 @@
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod approval;
 mod decide;
 mod error;
 mod grant;
 mod hint;
 mod mode;
 mod needs;
+mod observe;
 mod parameter;
 mod policy;
 mod refusal;
 mod rule;
 
+pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered};
 pub use hint::manifest_entry;
 pub use mode::Mode;
-pub use needs::{Needs, Role};
+pub use needs::{Needs, Role, component_pattern};
+pub use observe::{Change, Observed, What};
 pub use parameter::{ClockMode, Parameter};
 pub use policy::{CEILING_FACTOR, Policy};
 pub use refusal::{Denial, Hint, Refusal};

@@ -35,10 +35,7 @@ pub enum Role {
 impl Needs {
     /// The pattern that names this component and no other.
     pub(crate) fn pattern(&self) -> String {
-        match &self.source {
-            Source::Registry(reference) => reference.repository().to_string(),
-            Source::File(name) => format!("file:{name}"),
-        }
+        component_pattern(&self.source)
     }
 
     /// The first import that needs the capability of `kind`.
@@ -66,6 +63,15 @@ impl Needs {
             CapabilityKind::Udp => of("wasi:sockets/udp") || of("wasi:sockets/types"),
             CapabilityKind::Dns => of("wasi:sockets/ip-name-lookup"),
         }
+    }
+}
+
+/// The pattern of rules and approvals that names what came from `source`, in every version, and nothing else.
+#[must_use]
+pub fn component_pattern(source: &Source) -> String {
+    match source {
+        Source::Registry(reference) => reference.repository().to_string(),
+        Source::File(name) => format!("file:{name}"),
     }
 }
 

@@ -45,7 +45,9 @@ impl Parameter {
             format!("`{value}` is not {expected}")
         };
         match kind {
-            CapabilityKind::Clock => ClockMode::read(value).map(Self::Clock).ok_or_else(|| fail(CLOCK)),
+            CapabilityKind::Clock => {
+                ClockMode::read(value).map(Self::Clock).ok_or_else(|| fail(CLOCK))
+            }
             CapabilityKind::Random => match value.strip_prefix("seed:") {
                 Some(seed) if (1..=MAX_SEED).contains(&seed.len()) => {
                     Ok(Self::Seed(seed.to_owned()))
@@ -84,7 +86,8 @@ pub(crate) fn read_exec(value: &str) -> Result<(Scope, Parameter), String> {
     let (name, parameter) = if path.is_absolute() {
         let plain = path.components().skip(1).all(|c| matches!(c, std::path::Component::Normal(_)));
         let name = path.file_name().and_then(|name| name.to_str()).filter(|_| plain);
-        let name = name.ok_or_else(|| format!("`{first}` is not the absolute path of a program"))?;
+        let name =
+            name.ok_or_else(|| format!("`{first}` is not the absolute path of a program"))?;
         (name, Parameter::Program(path.to_owned()))
     } else {
         (first, Parameter::None)
@@ -120,7 +123,8 @@ fn time_of(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix('Z')?;
     let (text, us) = match text.split_once('.') {
         Some((text, digits)) => {
-            let plain = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            let plain =
+                (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             (text, format!("{digits:0<6}").parse::<u64>().ok().filter(|_| plain)?)
         }
         None => (text, 0),

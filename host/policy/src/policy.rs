@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::parameter::read_exec;
 use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
-use crate::{Error, Mode, Parameter};
+use crate::{Approvals, Error, Mode, Parameter};
 
 /// The largest policy file that is read, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -28,6 +28,7 @@ pub struct Policy {
     pub(crate) private: Vec<Private>,
     mode: Option<Mode>,
     ceilings: BTreeMap<LimitName, u64>,
+    pub(crate) approvals: Approvals,
 }
 
 /// The value of one setting for some components.
@@ -56,6 +57,7 @@ impl fmt::Debug for Policy {
             .field("private", &self.private)
             .field("mode", &self.mode)
             .field("ceilings", &self.ceilings)
+            .field("approvals", &self.approvals)
             .finish()
     }
 }
@@ -138,6 +140,9 @@ impl Policy {
         for (name, value) in other.ceilings {
             self.ceiling(name, value);
         }
+        for approval in other.approvals.all() {
+            self.approvals.accept(approval.clone());
+        }
     }
 
     /// The ceilings in force.
@@ -174,6 +179,9 @@ impl Policy {
         if self.mode() != Mode::Enforce {
             meaning["mode"] = json!(self.mode());
         }
+        if !self.approvals.all().is_empty() {
+            meaning["approvals"] = json!(self.approvals.all());
+        }
         let mut hasher = Hasher::new();
         hasher.update(b"longshore policy v1\n");
         hasher.update(
@@ -190,8 +198,8 @@ fn policy(root: &Table<'_>, file: &str) -> Policy {
     {
         item.fail("this version of Longshore reads policies of version 1");
     }
-    let mut policy = Policy::default();
-    policy.mode = root.get("mode").and_then(|item| item.parsed());
+    let mode = root.get("mode").and_then(|item| item.parsed());
+    let mut policy = Policy { mode, ..Policy::default() };
     for table in root.tables("allow") {
         let (rules, private) = allow(&table, file);
         policy.rules.extend(rules);

@@ -54,6 +54,11 @@ pub enum Hint {
         /// What `longshore.toml` lacks.
         manifest: String,
     },
+    /// The operator may accept that it asks for more than the version that was approved last.
+    Approval {
+        /// The component, as commands name it.
+        target: String,
+    },
 }
 
 impl fmt::Display for Hint {
@@ -72,6 +77,9 @@ impl fmt::Display for Hint {
                 let manifest = manifest.replace('\n', "; ");
                 write!(f, "its author must ask for it in `longshore.toml`: `{manifest}`")
             }
+            Self::Approval { target } => {
+                write!(f, "look at it and accept it with `longshore approve {target}`")
+            }
         }
     }
 }
@@ -83,6 +91,7 @@ impl Denial {
         match self.hint {
             Hint::Operator { .. } => "LS-POL-011",
             Hint::Author { .. } => "LS-POL-012",
+            Hint::Approval { .. } => "LS-POL-013",
         }
     }
 

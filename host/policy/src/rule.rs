@@ -253,7 +253,9 @@ const fn syntax(kind: CapabilityKind) -> &'static str {
             "write `blobstore=CONTAINER`, with `:rw` at the end for writing"
         }
         CapabilityKind::Secret | CapabilityKind::Reveal => "write `secret=NAME` or `reveal=NAME`",
-        CapabilityKind::Exec => "write `exec=git log *` or `exec=/usr/bin/git log *`: a program and its arguments",
+        CapabilityKind::Exec => {
+            "write `exec=git log *` or `exec=/usr/bin/git log *`: a program and its arguments"
+        }
     }
 }
 

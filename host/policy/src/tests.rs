@@ -428,7 +428,7 @@ proptest! {
                     let text = format!("version = 1\n{text}");
                     policy.merge(Policy::from_toml(&text, "p.toml").unwrap());
                 }
-                Hint::Author { .. } => {}
+                Hint::Author { .. } | Hint::Approval { .. } => {}
             }
         }
         let left = policy.decide(&needs).err().map(|r| r.denials).unwrap_or_default();

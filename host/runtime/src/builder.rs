@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use longshore_client::{ClientConfig, Progress, Registry};
-use longshore_engine::{Allocation, Engine, EngineConfig};
+use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
@@ -43,6 +43,7 @@ pub struct Builder {
     trust: Option<TrustPolicy>,
     policy: Policy,
     allocation: Allocation,
+    resolver: Resolver,
     store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
@@ -157,6 +158,13 @@ impl Builder {
         self
     }
 
+    /// How names are looked up; the system does it by default. Answers are vetted all the same.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Where the journal is kept.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -202,7 +210,12 @@ impl Builder {
         }
         let cache = self.home.as_ref().map(Home::code_cache);
         let scratch = self.home.as_ref().map(Home::scratch);
-        let engine = Engine::new(EngineConfig { allocation: self.allocation, cache, scratch })?;
+        let engine = Engine::new(EngineConfig {
+            allocation: self.allocation,
+            cache,
+            scratch,
+            resolver: self.resolver,
+        })?;
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
             registry: match self.progress {

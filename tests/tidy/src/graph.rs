@@ -105,7 +105,9 @@ impl Package {
     }
 
     fn is_guest(&self) -> bool {
-        self.path.starts_with("plugins/") || self.path.starts_with("tests/guests/")
+        ["plugins/", "tests/guests/", "tests/hostile-guests/"]
+            .iter()
+            .any(|folder| self.path.starts_with(folder))
     }
 }
 

@@ -182,7 +182,11 @@ pub(crate) fn link(linker: &mut Linker<Host>, concurrency: bool) -> wasmtime::Re
 }
 
 impl Host {
-    fn timer(&mut self, elapsed: Arc<Elapsed>, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+    fn timer(
+        &mut self,
+        elapsed: Arc<Elapsed>,
+        when: u64,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
         let timer = self.table.push(Timer { elapsed, when })?;
         subscribe(&mut self.table, timer)
     }

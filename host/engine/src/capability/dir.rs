@@ -15,9 +15,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use longshore_model::{
-    Access, CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, LimitName, Scope,
-};
+use longshore_model::{Access, CapabilityKind, Denied, Effect, LimitName, Scope};
 use longshore_policy::Grant;
 use wasmtime::component::Linker;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
@@ -77,12 +75,7 @@ impl Opened {
     /// A folder of the run's own.
     pub(crate) fn scratch(guest: &str, handle: File) -> Self {
         let access = Access::ReadWrite;
-        Self {
-            guest: guest.to_owned(),
-            host: String::new(),
-            access,
-            dir: as_dir(handle, access),
-        }
+        Self { guest: guest.to_owned(), host: String::new(), access, dir: as_dir(handle, access) }
     }
 
     /// Whether the path still leads to the folder that was opened.
@@ -282,14 +275,8 @@ impl Mounts {
             return;
         }
         mount.effect.get_or_init(|| {
-            let effect = self.scene.next_effect();
-            let what = Effect::Files { folder: mount.opened.guest.clone() };
-            self.scene.record(Event::EffectStarted(EffectStarted {
-                call: self.scene.id,
-                effect,
-                what,
-            }));
-            effect
+            let folder = mount.opened.guest.clone();
+            self.scene.effect_started(Effect::Files { folder })
         });
     }
 
@@ -432,8 +419,7 @@ impl Drop for Mounts {
                 read(&mount.removed),
                 read(&mount.written)
             );
-            let ended = EffectEnded { call: self.scene.id, effect, result };
-            self.scene.record(Event::EffectEnded(ended));
+            self.scene.effect_ended(effect, result);
         }
     }
 }

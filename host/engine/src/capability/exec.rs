@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use longshore_model::{
-    CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, LimitName, Scope,
-};
+use longshore_model::{CapabilityKind, Denied, Effect, LimitName, Scope};
 use longshore_policy::{Grant, Granted, Parameter};
 use longshore_reference::Hasher;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -137,8 +135,7 @@ impl Launcher {
             Err(Stop::Denied(why) | Stop::Failed(why)) => format!("failed: {why}"),
             Err(Stop::Trap(error)) => format!("stopped: {error}"),
         };
-        let ended = EffectEnded { call: self.scene.id, effect, result };
-        self.scene.record(Event::EffectEnded(ended));
+        self.scene.effect_ended(effect, result);
         done
     }
 
@@ -220,21 +217,14 @@ impl Launcher {
 
     /// Journals the intent, as safely as the journal asks of it, before anything is started.
     async fn begin(&self, command: String, arguments: &[String]) -> Result<u32, Stop> {
-        let effect = self.scene.next_effect();
         let mut hasher = Hasher::new();
         for argument in arguments {
             hasher.update(argument.as_bytes());
             hasher.update(b"\0");
         }
         let what = Effect::Process { command, arguments: hasher.finish() };
-        let started = EffectStarted { call: self.scene.id, effect, what };
-        match self.scene.run().record_durably(Event::EffectStarted(started)).await {
-            Ok(_) => Ok(effect),
-            Err(error) => {
-                self.scene.journal_failed(error);
-                Err(Stop::Failed("the journal cannot be written".to_owned()))
-            }
-        }
+        let journaled = self.scene.intend(what).await;
+        journaled.ok_or_else(|| Stop::Failed("the journal cannot be written".to_owned()))
     }
 
     async fn start(

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
     DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
     MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::stream::Counted;
@@ -169,7 +169,12 @@ impl HostDescriptor for Host {
         HostDescriptor::stat(&mut self.inner(), fd).await
     }
 
-    async fn stat_at(&mut self, fd: Fd, follow: PathFlags, path: String) -> FsResult<DescriptorStat> {
+    async fn stat_at(
+        &mut self,
+        fd: Fd,
+        follow: PathFlags,
+        path: String,
+    ) -> FsResult<DescriptorStat> {
         self.mounts.look(self.table.get(&fd)?);
         HostDescriptor::stat_at(&mut self.inner(), fd, follow, path).await
     }
@@ -226,7 +231,8 @@ impl HostDescriptor for Host {
         if opening.truncate {
             open |= OpenFlags::TRUNCATE;
         }
-        let opened = HostDescriptor::open_at(&mut self.inner(), fd, follow, path, open, flags).await?;
+        let opened =
+            HostDescriptor::open_at(&mut self.inner(), fd, follow, path, open, flags).await?;
         let descriptor = self.table.get_mut(&opened)?;
         if let Err(stop) = mounts.opened(descriptor) {
             self.table.delete(opened)?;
@@ -275,7 +281,11 @@ impl HostDescriptor for Host {
         HostDescriptor::read_via_stream(&mut self.inner(), fd, offset)
     }
 
-    fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
+    fn write_via_stream(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
         let (mounts, mount) = self.written(&fd)?;
         let stream = HostDescriptor::write_via_stream(&mut self.inner(), fd, offset)?;
         let inner = self.table.delete(stream)?;

@@ -97,12 +97,7 @@ fn close_others() {
     // SAFETY: the call takes three integers and touches no memory; it marks descriptors of this process, which is about to
     // become another program, and closes none of them now. Kernels before 5.11 refuse it: what the host opens has the mark.
     let _ = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            FIRST,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
+        libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
 }
 
@@ -156,7 +151,8 @@ pub(super) async fn ended(child: &Child) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
     if let Ok(fd) = rustix::process::pidfd_open(id, rustix::process::PidfdFlags::empty()) {
         let readable = tokio::io::Interest::READABLE;
-        let fd = tokio::io::unix::AsyncFd::with_interest(fd, readable)?;
+        // SAFETY: the descriptor is owned by what it is handed to, which closes it, and nobody else has it.
+        let fd = unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, readable) }?;
         fd.readable().await?.retain_ready();
         return Ok(());
     }
