@@ -256,7 +256,8 @@ impl Scene {
             LimitName::Processes => &self.counters.processes,
             _ => return true,
         };
-        let within = counter.fetch_add(n, Ordering::Relaxed) + n <= self.grant.limits().get(name);
+        let before = counter.fetch_add(n, Ordering::Relaxed);
+        let within = before.saturating_add(n) <= self.grant.limits().get(name);
         if !within {
             self.hit(name);
         }

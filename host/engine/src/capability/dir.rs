@@ -147,6 +147,17 @@ pub(crate) struct Mounts {
     scene: Arc<Scene>,
     list: Vec<Mount>,
     open: Mutex<Vec<Weak<File>>>,
+    /// How many are being opened just now.
+    opening: AtomicU64,
+}
+
+/// The place of something that is being opened.
+struct Slot<'m>(&'m Mounts);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.opening.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Mount {
@@ -202,7 +213,8 @@ impl Mounts {
             written: AtomicU64::new(0),
         };
         let list = folders.into_iter().map(mount).collect();
-        Ok(Arc::new(Self { scene: Arc::clone(scene), list, open: Mutex::default() }))
+        let (scene, open, opening) = (Arc::clone(scene), Mutex::default(), AtomicU64::new(0));
+        Ok(Arc::new(Self { scene, list, open, opening }))
     }
 
     /// A descriptor for each folder, with the guest's path.
@@ -377,18 +389,21 @@ impl Mounts {
         Ok(Opening { exclusive, truncate, perms: FsPerms::ReadWrite })
     }
 
-    /// Room for one more open file or folder.
-    fn room(&self) -> Result<(), Stop> {
+    /// Room for one more open file or folder, kept until it is there or is not.
+    fn room(&self) -> Result<Slot<'_>, Stop> {
         let limit = self.scene.grant.limits().open_files;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() as u64 >= limit {
+        let taken =
+            |open: &Vec<Weak<File>>| open.len() as u64 + self.opening.load(Ordering::Relaxed);
+        if taken(&open) >= limit {
             open.retain(|file| file.strong_count() > 0);
         }
-        if (open.len() as u64) < limit {
-            return Ok(());
+        if taken(&open) >= limit {
+            self.scene.hit(LimitName::OpenFiles);
+            return Err(Stop::Limit(LimitHit { name: LimitName::OpenFiles, limit }));
         }
-        self.scene.hit(LimitName::OpenFiles);
-        Err(Stop::Limit(LimitHit { name: LimitName::OpenFiles, limit }))
+        self.opening.fetch_add(1, Ordering::Relaxed);
+        Ok(Slot(self))
     }
 
     /// Remembers what was opened, for as long as a descriptor or a stream has it. It may have taken the place of what was looked
@@ -423,3 +438,6 @@ impl Drop for Mounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,13 +13,22 @@ use crate::stage::{Ran, Stage, allow, ask, both, ceiling};
 
 /// The guest that takes steps, with a manifest that asks for `/data` as `access`.
 fn stepper(stage: &Stage, access: &str) -> Target {
+    stepper_of(stage, access, "files")
+}
+
+/// The one that takes them through WASI 0.3.
+fn async_stepper(stage: &Stage, access: &str) -> Target {
+    stepper_of(stage, access, "files-async")
+}
+
+fn stepper_of(stage: &Stage, access: &str, name: &str) -> Target {
     let manifest = format!(
         "{ACTION}\n[[capabilities.dir]]\npath = \"/data\"\naccess = \"{access}\"\nreason = \"r\"\noptional = true\n\
          [[capabilities.scratch]]\npath = \"/tmp\"\nreason = \"r\"\noptional = true\n\
          [capabilities.clock]\nreason = \"r\"\noptional = true\n\
          [capabilities.random]\nreason = \"r\"\noptional = true\n"
     );
-    stage.file(&format!("{access}.wasm"), with_manifest(&guest("files"), &manifest))
+    stage.file(&format!("{access}.wasm"), with_manifest(&guest(name), &manifest))
 }
 
 fn steps(target: &Target, steps: &[&str]) -> Request {
@@ -283,4 +292,93 @@ async fn seeded_entropy_is_the_same_for_each_run_and_another_for_another_seed() 
     let (real, mode) = draw("random").await;
     assert!(real != first && mode.is_none());
     assert_ne!(draw("random").await.0, real);
+}
+
+#[tokio::test]
+async fn through_wasi_0_3_the_same_is_granted_and_the_same_refused() {
+    let stage = Stage::new();
+    let target = async_stepper(&stage, "create");
+    let data = folder(&stage);
+    std::fs::write(data.join("old"), "old").unwrap();
+    let made = std::process::Command::new("mkfifo").arg(data.join("fifo")).status().unwrap();
+    assert!(made.success());
+    let asked = [
+        "read /data/old",
+        "write /data/new new",
+        "read /data/new",
+        "mkdir /data/made",
+        "grow /data/made/sized 5",
+    ];
+    let policy = granted(&stage, "create");
+    let ran = stage.run(&steps(&target, &asked).allow(policy.clone())).await;
+    assert_eq!(answers(&ran), ["old", "ok", "new", "ok", "ok"]);
+    let refused = [
+        "write /data/old x",
+        "create /data/old x",
+        "overwrite /data/old x",
+        "append /data/new x",
+        "unlink /data/old",
+        "rename /data/old /data/moved",
+        "read /data/fifo",
+        "overwrite /data/fifo x",
+        "read /data/../secret",
+    ];
+    let ran = stage.run(&steps(&target, &refused).allow(policy)).await;
+    for (step, answer) in refused.iter().zip(answers(&ran)) {
+        assert!(answer.starts_with("error: "), "{step}: {answer}");
+    }
+    assert!(ran.events().any(|e| matches!(e, Event::Denied(d) if d.asked == "dir=/data:rw")));
+    assert_eq!(std::fs::read_to_string(data.join("old")).unwrap(), "old");
+    assert_eq!(std::fs::read_to_string(data.join("new")).unwrap(), "new");
+
+    let target = async_stepper(&stage, "ro");
+    let asked = ["read /data/old", "write /data/old x", "create /data/newer x", "mkdir /data/m"];
+    let ran = stage.run(&steps(&target, &asked).allow(granted(&stage, "ro"))).await;
+    assert_eq!(answers(&ran)[0], "old");
+    assert!(answers(&ran)[1..].iter().all(|answer| answer.starts_with("error: ")));
+}
+
+#[tokio::test]
+async fn through_wasi_0_3_the_same_budgets_hold() {
+    let stage = Stage::new();
+    let target = async_stepper(&stage, "rw");
+    let data = folder(&stage);
+    let rw = granted(&stage, "rw");
+    let bytes = both(rw.clone(), ceiling(LimitName::FileWriteBytes, 100_000));
+    let asked = ["pump /data/a 99997", "append /data/a end"];
+    let fine = stage.run(&steps(&target, &asked).allow(bytes.clone())).await;
+    assert_eq!(answers(&fine), ["ok", "ok"]);
+    let written = std::fs::read_to_string(data.join("a")).unwrap();
+    assert!(written.len() == 100_000 && written.ends_with("xend"));
+    let ended = fine.events().find_map(|event| match event {
+        Event::EffectEnded(ended) => Some(ended.result.clone()),
+        _ => None,
+    });
+    assert_eq!(ended.unwrap(), "1 created, 1 changed, 0 removed, 100000 bytes written");
+    for step in ["pump /data/b 100001", "grow /data/c 100001"] {
+        let ran = stage.run(&steps(&target, &[step]).allow(bytes.clone())).await;
+        ran.hit(FaultKind::Budget, LimitName::FileWriteBytes);
+    }
+    assert!(std::fs::metadata(data.join("b")).unwrap().len() <= 100_000);
+    let files = both(rw.clone(), ceiling(LimitName::FilesCreated, 1));
+    let ran = stage.run(&steps(&target, &["mkdir /data/d", "mkdir /data/e"]).allow(files)).await;
+    ran.hit(FaultKind::Budget, LimitName::FilesCreated);
+    let open = both(rw, ceiling(LimitName::OpenFiles, 10));
+    let ran = stage.run(&steps(&target, &["open-many /data/a 11"]).allow(open)).await;
+    ran.hit(FaultKind::Resources, LimitName::OpenFiles);
+}
+
+#[tokio::test]
+async fn through_wasi_0_3_time_and_chance_are_as_the_operator_wants_them() {
+    let stage = Stage::new();
+    let target = async_stepper(&stage, "rw");
+    let policy = allow(&["clock=virtual:2026-01-01T00:00:00Z", "random=seed:one"]);
+    let asked = ["now", "sleep 3600000", "now", "ticks", "random"];
+    let ran = stage.run(&steps(&target, &asked).allow(policy.clone())).await;
+    assert_eq!(answers(&ran)[..4], ["1767225600", "ok", "1767229200", "3600000"]);
+    let again = stage.run(&steps(&target, &asked).allow(policy)).await;
+    assert_eq!(answers(&again), answers(&ran));
+    let frozen = allow(&["clock=frozen:2026-01-01T00:00:00Z"]);
+    let ran = stage.run(&steps(&target, &["now", "sleep 20", "now"]).allow(frozen)).await;
+    assert_eq!(answers(&ran), ["1767225600", "ok", "1767225600"]);
 }

@@ -215,7 +215,7 @@ impl HostDescriptor for Host {
         flags: DescriptorFlags,
     ) -> FsResult<Fd> {
         let (mounts, mount) = self.mounted(&fd)?;
-        mounts.room()?;
+        let _slot = mounts.room()?;
         let asked = Asked {
             create: open.contains(OpenFlags::CREATE),
             exclusive: open.contains(OpenFlags::EXCLUSIVE),

@@ -274,7 +274,7 @@ impl HostDescriptorWithStore<Host> for Door {
         flags: DescriptorFlags,
     ) -> FilesystemResult<Fd> {
         let (mounts, mount) = mounted(store, &fd)?;
-        mounts.room()?;
+        let _slot = mounts.room()?;
         let asked = Asked {
             create: open.contains(OpenFlags::CREATE),
             exclusive: open.contains(OpenFlags::EXCLUSIVE),
