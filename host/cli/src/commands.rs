@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod new;
+pub(crate) mod policy;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::New(args) => new::run(args, context),
         Command::Key(command) => key::run(command, context),
+        Command::Policy(command) => policy::run(command, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Approvals(command) => approve::manage(command, context),
         Command::Approve(args) => context.block_on(approve::run(args, context)),

@@ -16,6 +16,7 @@ use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
 use crate::capability::http::Rates;
+use crate::capability::secret;
 use crate::capability::scratch::Area;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
@@ -32,6 +33,7 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    secrets: secret::Fetched,
     uses: Mutex<Uses>,
     rates: Rates,
     file_write_bytes: AtomicU64,
@@ -50,6 +52,7 @@ impl RunContext {
             usage: Mutex::default(),
             uses: Mutex::default(),
             rates: Rates::default(),
+            secrets: secret::Fetched::default(),
             file_write_bytes: AtomicU64::new(0),
             files_created: AtomicU64::new(0),
             elapsed: Arc::default(),
@@ -83,6 +86,10 @@ impl RunContext {
         let root = root.ok_or_else(|| std::io::Error::other("the host keeps no state"))?;
         let made = Arc::new(Area::open(root, &self.run().id().to_string())?);
         Ok(Arc::clone(area.insert(made)))
+    }
+
+    pub(crate) fn secrets(&self) -> &secret::Fetched {
+        &self.0.secrets
     }
 
     /// What the calls used so far of what they were granted.
@@ -146,6 +153,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    pub(crate) placeholders: secret::Placeholders,
     uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -165,6 +173,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            placeholders: secret::Placeholders::default(),
             uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),

@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod net;
 pub(crate) mod random;
 pub(crate) mod scratch;
+pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod sockets;
 pub(crate) mod stdio;

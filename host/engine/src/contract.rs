@@ -11,8 +11,15 @@ mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { "longshore:action/processes.run": async | trappable, default: trappable },
-        with: { "longshore:action/spans.span": super::Span },
+        imports: {
+            "longshore:action/processes.run": async | trappable,
+            "longshore:action/secrets.get": async | trappable,
+            default: trappable,
+        },
+        with: {
+            "longshore:action/secrets.secret": crate::capability::secret::Handle,
+            "longshore:action/spans.span": super::Span,
+        },
     });
 }
 
@@ -24,6 +31,7 @@ mod workflow {
     });
 }
 
+pub(crate) use action::longshore::action::secrets;
 use action::longshore::action::{
     attempt, log, processes, progress, settings as setting_words, spans, types,
 };

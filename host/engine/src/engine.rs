@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
 use wasmtime::component::{Component, Linker};
@@ -41,6 +42,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// What stands behind capabilities.
+    pub backing: Backing,
     /// How names are looked up.
     pub resolver: Resolver,
     /// Where runs have their scratch directories; without it none is given, and no program is started.
@@ -59,6 +62,7 @@ struct Inner {
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
+    backing: Backing,
     scratch: Option<PathBuf>,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
@@ -91,9 +95,14 @@ impl Engine {
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
+            backing: config.backing,
             scratch: config.scratch,
             compiled: Mutex::default(),
         })))
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.0.backing
     }
 
     /// Compiles a verified component, or takes its code from the cache.

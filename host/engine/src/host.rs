@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use longshore_model::{CapabilityKind, Limits};
+use longshore_ports::Backing;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -26,6 +27,7 @@ pub(crate) struct Host {
     pub(crate) table: ResourceTable,
     pub(crate) spans: u32,
     pub(crate) links: Arc<Links>,
+    pub(crate) backing: Backing,
     /// The granted folders: the host's own `wasi:filesystem` asks them.
     pub(crate) mounts: Arc<Mounts>,
     pub(crate) time: Time,
@@ -63,6 +65,7 @@ impl Host {
             table,
             spans: 0,
             links: Arc::clone(ready.links()),
+            backing: ready.backing().clone(),
             time: Time::of(&scene.grant, scene.cx.elapsed()),
             mounts: Mounts::new(scene, folders)?,
             launcher,

@@ -8,6 +8,7 @@ use longshore_model::{
     CallEnded, CallStarted, Event, Fault, FaultKind, Json, LimitName, Outcome, Usage,
 };
 use longshore_policy::Grant;
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
@@ -35,6 +36,7 @@ pub struct Ready {
     programs: Arc<Programs>,
     scratch: Option<PathBuf>,
     links: Arc<Links>,
+    backing: Backing,
 }
 
 impl Engine {
@@ -75,7 +77,8 @@ impl Engine {
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
         let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
-        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links })
+        let backing = self.backing().clone();
+        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links, backing })
     }
 }
 
@@ -121,6 +124,10 @@ impl Ready {
     /// Where its runs have their scratch directories.
     pub(crate) fn scratch(&self) -> Option<&Path> {
         self.scratch.as_deref()
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {

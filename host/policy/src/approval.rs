@@ -162,6 +162,7 @@ impl Policy {
             scope: Some(asked.scope),
             reason: Some(asked.reason),
             rule: rule.clone(),
+            forbidden_by: Vec::new(),
             hint: Hint::Approval { target: needs.source.to_string() },
         };
         widening(&approval.scopes, &requests).into_iter().map(denial).collect()
@@ -208,6 +209,7 @@ mod tests {
             role: Role::Root,
             imports: vec!["wasi:http/outgoing-handler@0.2.3".into()],
             manifest: Some(manifest(requests)),
+            signers: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::Arc;
 
 use longshore_model::{
     Access, CallId, CapabilityKind, Denied, GrantRecord, HostPattern, LimitName, Limits, Scope,
@@ -12,7 +13,7 @@ use longshore_model::{
 use longshore_reference::{Digest, Manifest};
 use serde_json::Value;
 
-use crate::{ClockMode, Hint, Needs, Parameter, Role, hint};
+use crate::{ClockMode, Hint, Needs, Parameter, Role, SecretBinding, hint};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -262,6 +263,18 @@ impl Grant {
     pub fn scratch(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().filter_map(|granted| match &granted.scope {
             Scope::Scratch(path) => Some(path.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Where the secret `name` is kept and may be put, if it may be used: unseen, or with `reveal` its value.
+    #[must_use]
+    pub fn secret(&self, name: &str, reveal: bool) -> Option<&Arc<SecretBinding>> {
+        self.scopes.iter().find_map(|granted| match (&granted.scope, &granted.parameter) {
+            (Scope::Secret(own), Parameter::Secret(binding)) if !reveal && own == name => {
+                Some(binding)
+            }
+            (Scope::Reveal(own), Parameter::Secret(binding)) if own == name => Some(binding),
             _ => None,
         })
     }

@@ -24,6 +24,7 @@
 //!     role: Role::Root,
 //!     imports: vec!["wasi:clocks/wall-clock@0.2.3".to_owned()],
 //!     manifest: None,
+//!     signers: Vec::new(),
 //! };
 //! assert!(policy.decide(&needs).unwrap().clock());
 //! assert!(Policy::default().decide(&needs).is_err());
@@ -31,6 +32,8 @@
 //! ```
 
 mod approval;
+mod cases;
+mod cedar;
 mod decide;
 mod error;
 mod grant;
@@ -40,10 +43,14 @@ mod needs;
 mod observe;
 mod parameter;
 mod policy;
+mod profile;
 mod refusal;
 mod rule;
+mod secret;
 
 pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
+pub use cases::{Case, Cases, Ran};
+pub use cedar::{Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered};
 pub use hint::manifest_entry;
@@ -51,8 +58,9 @@ pub use mode::Mode;
 pub use needs::{Needs, Role, component_pattern};
 pub use observe::{Change, Observed, What};
 pub use parameter::{ClockMode, Parameter};
-pub use policy::{CEILING_FACTOR, Policy};
+pub use policy::{CEILING_FACTOR, Entry, Policy};
 pub use refusal::{Denial, Hint, Refusal};
+pub use secret::{SecretBinding, SecretFormat, SecretSource};
 
 #[cfg(test)]
 mod tests;

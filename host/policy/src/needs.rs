@@ -1,7 +1,7 @@
 //! What a component needs, as the engine found it: the other side of the decision.
 
 use longshore_model::CapabilityKind;
-use longshore_reference::{Digest, Manifest, Source};
+use longshore_reference::{Digest, Manifest, Signer, Source};
 
 /// What a component needs and who it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Needs {
     pub imports: Vec<String>,
     /// Its embedded manifest.
     pub manifest: Option<Manifest>,
+    /// Who vouched for it.
+    pub signers: Vec<Signer>,
 }
 
 /// The part that a component plays in a run.

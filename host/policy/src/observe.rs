@@ -120,7 +120,7 @@ fn policy_changes(needs: &Needs, grant: &Grant, used: &[Scope]) -> Vec<Change> {
 fn rule(needs: &Needs, scope: &Scope, behind: Option<&Granted>) -> String {
     let text = match hint::operator(scope, &needs.role, &needs.pattern()) {
         Hint::Operator { policy, .. } => policy,
-        Hint::Author { .. } | Hint::Approval { .. } => String::new(),
+        Hint::Author { .. } | Hint::Approval { .. } | Hint::Forbidden { .. } => String::new(),
     };
     match (scope, behind.map(Granted::parameter)) {
         (Scope::Dir { path, .. }, Some(crate::Parameter::Folder(folder))) => {
@@ -201,6 +201,7 @@ mod tests {
             role: Role::Root,
             imports: Vec::new(),
             manifest: Some(Manifest::from_toml(ASKS, "longshore.toml").unwrap()),
+            signers: Vec::new(),
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longshore_model::{CapabilityKind, Scope, Timestamp};
 use serde_json::Value;
+
+use crate::SecretBinding;
 
 /// What stands behind a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub enum Parameter {
     Seed(String),
     /// The host's file behind a program, an absolute path.
     Program(PathBuf),
+    /// Where a secret is kept, and where it may be put.
+    Secret(Arc<SecretBinding>),
 }
 
 /// How clocks go that do not show the host's time.
@@ -64,6 +69,7 @@ impl Parameter {
             Self::None => Value::Null,
             Self::Folder(path) => Value::from(path.to_string_lossy()),
             Self::Program(path) => Value::from(format!("program:{}", path.to_string_lossy())),
+            Self::Secret(binding) => binding.meaning(),
             Self::Clock(_) | Self::Seed(_) => self.mode().map_or(Value::Null, Value::from),
         }
     }
@@ -74,7 +80,7 @@ impl Parameter {
         match self {
             Self::Clock(mode) => Some(mode.to_string()),
             Self::Seed(seed) => Some(format!("seed:{seed}")),
-            Self::None | Self::Folder(_) | Self::Program(_) => None,
+            Self::None | Self::Folder(_) | Self::Program(_) | Self::Secret(_) => None,
         }
     }
 }

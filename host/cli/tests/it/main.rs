@@ -6,6 +6,7 @@ mod approvals;
 mod component;
 mod help;
 mod mistakes;
+mod policy;
 mod registry;
 mod runs;
 mod settings;

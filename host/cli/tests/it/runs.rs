@@ -6,7 +6,7 @@ use crate::{home_with, json, longshore, stdout};
 
 /// The runs that a list gives.
 fn listed(home: &longshore_test_support::cli::Home, words: &str) -> Vec<String> {
-    let document = json(&longshore(home, &format!("runs list --json {words}")));
+    let document = json(&longshore(home, format!("runs list --json {words}").trim()));
     let runs = document["runs"].as_array().unwrap();
     runs.iter().map(|run| run["run"].as_str().unwrap().to_owned()).collect()
 }
@@ -78,7 +78,7 @@ fn what_is_old_is_named_archived_and_removed_and_its_receipt_stays() {
     let proof = json(&longshore(&home, "receipt verify old.json --json"));
     assert_eq!(proof["valid"], true, "{proof}");
     for wrong in ["--older-than soon", "--older-than 1d --outcome open", ""] {
-        let output = longshore(&home, &format!("runs prune --yes {wrong}"));
+        let output = longshore(&home, format!("runs prune --yes {wrong}").trim());
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
 }

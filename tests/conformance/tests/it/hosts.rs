@@ -102,7 +102,7 @@ fn a_host_that_is_paused_past_its_lease_is_refused_when_it_wakes() {
     let (paused, other) = (host(&address), host(&address));
     paused.write("hog.wasm", guest("hog"));
     let sleep = [
-        "run", "hog.wasm", "-f", "sleep", "-i", "[4000]", "--allow", "clock", "--allow", "random",
+        "run", "hog.wasm", "-f", "sleep", "-i", "[6000]", "--allow", "clock", "--allow", "random",
         "--json",
     ];
     let child = paused.start(&sleep);

@@ -19,6 +19,7 @@ mod limits;
 mod processes;
 mod publish;
 mod registries;
+mod secrets;
 mod stage;
 mod trust;
 mod workflows;
