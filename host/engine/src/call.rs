@@ -1,5 +1,6 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,8 +15,10 @@ use longshore_policy::{Grant, manifest_entry};
 use longshore_reference::Digest;
 use wasmtime::component::Val;
 
+use crate::capability::clock::Elapsed;
 use crate::capability::http::Rates;
 use crate::capability::secret;
+use crate::capability::scratch::Area;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
@@ -37,6 +40,10 @@ struct RunShared {
     secrets: secret::Fetched,
     uses: Mutex<Uses>,
     rates: Rates,
+    file_write_bytes: AtomicU64,
+    files_created: AtomicU64,
+    elapsed: Arc<Elapsed>,
+    area: Mutex<Option<Arc<Area>>>,
     slots: tokio::sync::Semaphore,
     options: RunOptions,
 }
@@ -82,6 +89,10 @@ impl RunContext {
             rates: Rates::default(),
             slots,
             options,
+            file_write_bytes: AtomicU64::new(0),
+            files_created: AtomicU64::new(0),
+            elapsed: Arc::default(),
+            area: Mutex::default(),
         }))
     }
 
@@ -95,6 +106,22 @@ impl RunContext {
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the run slept in virtual time.
+    pub(crate) fn elapsed(&self) -> &Arc<Elapsed> {
+        &self.0.elapsed
+    }
+
+    /// The run's area below `root`, made on first use; it goes when the last call of the run has gone.
+    pub(crate) fn area(&self, root: Option<&Path>) -> std::io::Result<Arc<Area>> {
+        let mut area = self.0.area.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(area) = &*area {
+            return Ok(Arc::clone(area));
+        }
+        let root = root.ok_or_else(|| std::io::Error::other("the host keeps no state"))?;
+        let made = Arc::new(Area::open(root, &self.run().id().to_string())?);
+        Ok(Arc::clone(area.insert(made)))
     }
 
     pub(crate) fn secrets(&self) -> &secret::Fetched {
@@ -187,6 +214,9 @@ pub(crate) struct Counters {
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
+    pub(crate) file_write_bytes: AtomicU64,
+    pub(crate) files_created: AtomicU64,
+    pub(crate) processes: AtomicU64,
 }
 
 /// Who calls, under which grant, into which journal. Capabilities reach the journal only through this.
@@ -344,6 +374,13 @@ impl Scene {
         }
     }
 
+    /// Journals an effect that the start of the run announced already: its number.
+    pub(crate) fn effect_started(&self, what: Effect) -> u32 {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        effect
+    }
+
     /// Journals the intent of an effect, as safely as the journal asks of it, before it happens: its number. Nothing when the
     /// journal failed, and then it must not happen.
     pub(crate) async fn intend(&self, what: Effect) -> Option<u32> {
@@ -376,9 +413,15 @@ impl Scene {
             LimitName::LogLines => &self.counters.log_lines,
             LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
+            LimitName::FileWriteBytes => &self.counters.file_write_bytes,
+            LimitName::FilesCreated => &self.counters.files_created,
+            LimitName::RunFileWriteBytes => &self.cx.0.file_write_bytes,
+            LimitName::RunFilesCreated => &self.cx.0.files_created,
+            LimitName::Processes => &self.counters.processes,
             _ => return true,
         };
-        let within = counter.fetch_add(n, Ordering::Relaxed) + n <= self.grant.limits().get(name);
+        let before = counter.fetch_add(n, Ordering::Relaxed);
+        let within = before.saturating_add(n) <= self.grant.limits().get(name);
         if !within {
             self.hit(name);
         }

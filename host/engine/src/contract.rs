@@ -5,7 +5,7 @@ use std::sync::Arc;
 use longshore_model::Json;
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::{settings, sockets};
+use crate::capability::{clock, dir, exec, settings, sockets};
 use crate::host::Host;
 use crate::link::{Links, Ready};
 use crate::{Arguments, Function};
@@ -17,7 +17,11 @@ mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { "longshore:action/secrets.get": async | trappable, default: trappable },
+        imports: {
+            "longshore:action/processes.run": async | trappable,
+            "longshore:action/secrets.get": async | trappable,
+            default: trappable,
+        },
         with: {
             "longshore:action/secrets.secret": crate::capability::secret::Handle,
             "longshore:action/spans.span": super::Span,
@@ -55,7 +59,9 @@ mod workflow {
 }
 
 pub(crate) use action::longshore::action::secrets;
-use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
+use action::longshore::action::{
+    attempt, log, processes, progress, settings as setting_words, spans, types,
+};
 use workflow::longshore::workflow::{dynamic, run};
 
 pub(crate) use durable::outcome_of;
@@ -109,6 +115,11 @@ pub(crate) fn linker(
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    // What is governed more narrowly than wasmtime-wasi can takes the place of its own.
+    linker.allow_shadowing(true);
+    dir::link(&mut linker, concurrency)?;
+    clock::link(&mut linker, concurrency)?;
+    linker.allow_shadowing(false);
     sockets::add_to_linker(&mut linker, concurrency)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
@@ -213,6 +224,28 @@ impl setting_words::Host for Host {
 
     fn all(&mut self) -> wasmtime::Result<String> {
         Ok(settings::all(&self.scene.grant))
+    }
+}
+
+impl processes::Host for Host {
+    async fn run(
+        &mut self,
+        command: processes::Command,
+    ) -> wasmtime::Result<Result<processes::Output, processes::Error>> {
+        let processes::Command { program, arguments, stdin, environment } = command;
+        let wanted = exec::Wanted { program, arguments, stdin, environment };
+        Ok(match self.launcher.clone().run(wanted).await {
+            Ok(done) => {
+                let ending = match exec::signal(done.status) {
+                    Some(signal) => processes::Ending::Signaled(signal),
+                    None => processes::Ending::Exited(done.status.code().unwrap_or_default()),
+                };
+                Ok(processes::Output { ending, stdout: done.stdout, stderr: done.stderr })
+            }
+            Err(exec::Stop::Denied(why)) => Err(processes::Error::Denied(why)),
+            Err(exec::Stop::Failed(why)) => Err(processes::Error::Failed(why)),
+            Err(exec::Stop::Trap(error)) => return Err(error),
+        })
     }
 }
 

@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub backing: Backing,
     /// How names are looked up.
     pub resolver: Resolver,
+    /// Where runs have their scratch directories; without it none is given, and no program is started.
+    pub scratch: Option<PathBuf>,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -62,6 +64,7 @@ struct Inner {
     setup: Mutex<()>,
     cache: Option<CodeCache>,
     backing: Backing,
+    scratch: Option<PathBuf>,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -107,6 +110,9 @@ impl Engine {
     /// [`Error::Cache`] when the cache's directory cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
+        if let Some(root) = &config.scratch {
+            crate::capability::scratch::sweep(root);
+        }
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
             resolver: config.resolver,
@@ -116,6 +122,7 @@ impl Engine {
             setup: Mutex::new(()),
             cache,
             backing: config.backing,
+            scratch: config.scratch,
             compiled: Mutex::default(),
         })))
     }
@@ -142,6 +149,11 @@ impl Engine {
         let flavor = self.flavor(Kind::of(&name, &scan)?)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
         Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
+    }
+
+    /// Where runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&PathBuf> {
+        self.0.scratch.as_ref()
     }
 
     fn keep(&self, compiled: Compiled) -> Arc<Compiled> {

@@ -128,6 +128,31 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A granted directory is no longer the one that was opened.
+    #[error(
+        "the directory `{host}` that is granted as `{guest}` was removed or replaced since it was opened"
+    )]
+    DirectoryGone {
+        /// The path on the host.
+        host: String,
+        /// The path for the guest.
+        guest: String,
+    },
+    /// A scratch directory cannot be made.
+    #[error("the scratch directory of the run cannot be made")]
+    Scratch {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A granted program is not there.
+    #[error("the program `{program}` that is granted is not there, or is no program")]
+    Program {
+        /// Its name or its file.
+        program: String,
+        /// Where a name is looked for.
+        folders: String,
+    },
     /// The cache of compiled code cannot be set up.
     #[error("the cache of compiled code at `{path}` cannot be used")]
     Cache {
@@ -166,6 +191,9 @@ impl Error {
             Self::Setup(_) => "LS-ENG-014",
             Self::NotDeterministic { .. } => "LS-ENG-020",
             Self::AsyncWorkflow { .. } => "LS-ENG-021",
+            Self::DirectoryGone { .. } => "LS-ENG-015",
+            Self::Scratch { .. } => "LS-ENG-016",
+            Self::Program { .. } => "LS-ENG-017",
             Self::Type(source) => source.code(),
             Self::Journal(source) => source.code(),
         }
@@ -207,6 +235,17 @@ impl Error {
                 "build the workflow against the WIT of the version that its lockfile names"
                     .to_owned(),
             ),
+            Self::Scratch { .. } => Some(
+                "scratch directories and programs need the host's state folder: give the host a home that can be written"
+                    .to_owned(),
+            ),
+            Self::Program { program, folders } => Some(match program.starts_with('/') {
+                true => "name the file of the program".to_owned(),
+                false => format!("it is looked for in {folders}: name its file, as in `exec=/opt/bin/{program}`"),
+            }),
+            Self::DirectoryGone { .. } => {
+                Some("put the directory back, or run again to open the one there now".to_owned())
+            }
             Self::Directory { .. } => Some("create the directory, or grant another one".to_owned()),
             _ => None,
         }

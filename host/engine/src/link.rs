@@ -1,6 +1,7 @@
 //! A compiled component with its grant and with the components behind its imports: ready to be called.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_journal::{Durability, durability_of_call};
@@ -15,7 +16,9 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{InstancePre, Linker, Val};
 
 use crate::call::{self, Cut, RunContext, Scene, Stdio};
-use crate::capability::{dir, virtualized};
+use crate::capability::dir::{self, Opened};
+use crate::capability::exec::Programs;
+use crate::capability::virtualized;
 use crate::compiled::{Arguments, Compiled, Function};
 use crate::fault::{self, Raised};
 use crate::host::Host;
@@ -32,6 +35,9 @@ pub struct Ready {
     grant: Arc<Grant>,
     pre: InstancePre<Host>,
     env: Vec<(String, String)>,
+    folders: Vec<Opened>,
+    programs: Arc<Programs>,
+    scratch: Option<PathBuf>,
     links: Arc<Links>,
     backing: Backing,
     intent: Durability,
@@ -44,7 +50,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
-    /// is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
+    /// is not there, [`Error::Program`] when a granted program is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
     /// type than the import.
     pub fn link(
         &self,
@@ -60,7 +66,9 @@ impl Engine {
         if compiled.is_workflow() {
             virtualized::check(compiled, &grant)?;
         }
-        dir::check(&grant)?;
+        let folders = dir::open(&grant)?;
+        let programs = Arc::new(Programs::find(&grant)?);
+        let scratch = self.scratch().cloned();
         let served =
             |import: &&String| !links.contains_key(*import) && started(&links, import).is_none();
         let missing: Vec<_> = compiled.unmet().iter().filter(served).cloned().collect();
@@ -79,7 +87,7 @@ impl Engine {
         let intent = durability_of_call(&grant.record());
         let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
         let backing = self.backing().clone();
-        Ok(Ready { compiled, grant, pre, env, links, backing, intent })
+        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links, backing, intent })
     }
 }
 
@@ -110,6 +118,21 @@ impl Ready {
 
     pub(crate) fn pre(&self) -> &InstancePre<Host> {
         &self.pre
+    }
+
+    /// The granted folders, opened when it was linked.
+    pub(crate) fn folders(&self) -> &[Opened] {
+        &self.folders
+    }
+
+    /// The granted programs with their files.
+    pub(crate) fn programs(&self) -> &Arc<Programs> {
+        &self.programs
+    }
+
+    /// Where its runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&Path> {
+        self.scratch.as_deref()
     }
 
     pub(crate) fn backing(&self) -> &Backing {
@@ -166,11 +189,13 @@ impl Ready {
         scene.attempt = if durable { 1 } else { place.attempts + 1 };
         let scene = Arc::new(scene);
         let most = self.grant.limits().input_bytes;
-        if arguments.bytes > most {
+        let words: usize = stdio.arguments.iter().map(|argument| argument.len() + 1).sum();
+        let bytes = arguments.bytes.saturating_add((words + stdio.stdin.len()) as u64);
+        if bytes > most {
             return Ok(Outcome::Fault(Fault::limit(
                 FaultKind::InputSize,
                 LimitName::InputBytes,
-                format!("the input is {} bytes long; the limit is {most}", arguments.bytes),
+                format!("the input is {bytes} bytes long; the limit is {most}"),
             )));
         }
         if !(durable && place.again) {

@@ -175,6 +175,10 @@ pub struct GrantRecord {
     /// Names that may lead to private addresses, each with the rule that says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<(String, String)>,
+    /// What the operator chose behind a scope, by the scope's text: `frozen:…` or `virtual:…` for `clock`, `seed:…` for
+    /// `random`.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub modes: std::collections::BTreeMap<String, String>,
     /// Settings by name; secret ones as `"(secret)"`.
     pub settings: std::collections::BTreeMap<String, serde_json::Value>,
     /// The limits in force.
@@ -344,6 +348,19 @@ pub enum Effect {
         /// The address and port.
         address: String,
     },
+    /// Changes in a granted folder: its first one stands for all that the call makes. The start of the run, which is
+    /// synced, says that they may happen.
+    Files {
+        /// The folder, at the guest's path.
+        folder: String,
+    },
+    /// A program of the host.
+    Process {
+        /// The program and its arguments as the grant names them: what matched a wildcard is not shown.
+        command: String,
+        /// The digest of the arguments, each followed by a NUL.
+        arguments: Digest,
+    },
 }
 
 impl fmt::Display for Effect {
@@ -356,6 +373,8 @@ impl fmt::Display for Effect {
             Self::Udp { host, address } => write!(f, "udp {host} at {address}"),
             Self::Dns { name } => write!(f, "dns {name}"),
             Self::Listen { address } => write!(f, "listen {address}"),
+            Self::Files { folder } => write!(f, "changes in {folder}"),
+            Self::Process { command, .. } => write!(f, "starts {command}"),
         }
     }
 }

@@ -232,10 +232,12 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
+        let scratch = self.home.as_ref().map(Home::scratch);
         let engine = Engine::new(EngineConfig {
             allocation: self.allocation,
             cache,
             backing: self.backing,
+            scratch,
             resolver: self.resolver,
         })?;
         let registry = Registry::new(registry);

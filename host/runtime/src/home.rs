@@ -49,6 +49,12 @@ impl Home {
         self.0.join("journal.db")
     }
 
+    /// The scratch directories of runs that are under way.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.0.join("scratch")
+    }
+
     /// What was approved of components, and by whom.
     #[must_use]
     pub fn approvals(&self) -> PathBuf {
