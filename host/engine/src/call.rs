@@ -17,8 +17,8 @@ use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
 use crate::capability::http::Rates;
-use crate::capability::secret;
 use crate::capability::scratch::Area;
+use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
