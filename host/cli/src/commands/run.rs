@@ -1,5 +1,6 @@
 //! `longshore run`: the main job, from a name to a sealed receipt.
 
+mod observe;
 mod outcome;
 mod plan;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use longshore::engine::Watcher;
 use longshore::journal::{Seen, Subscription};
 use longshore::model::{Event, Stream, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Mode, Policy};
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
@@ -38,6 +39,7 @@ What a component asks for must also be allowed, by the policy or here:
   longshore run ./flow.wasm --allow 'acme:web/fetch::http=https://example.com'  for a dependency
 
   longshore run ./fetch.wasm --dry-run       decides, says what would be granted, runs nothing
+  longshore run ./fetch.wasm --allow 'http=https://*' --observe     says what would have sufficed
 
 The result is JSON on standard output; what the component itself prints goes to standard error, but
 for commands. Every run has a receipt: `longshore receipt show last`.";
@@ -72,6 +74,10 @@ pub(crate) struct Args {
     /// Decide and say what would be granted; run nothing, journal nothing
     #[arg(long)]
     dry_run: bool,
+    /// Let pass what is allowed though the manifest forgot it, and say what manifest and policy would
+    /// have sufficed
+    #[arg(long, conflicts_with = "dry_run")]
+    observe: bool,
     /// Write the journal to standard error as it grows, an entry a line, as JSON
     #[arg(long)]
     events: bool,
@@ -87,6 +93,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     }
     for flag in &args.set {
         ask.set_flag(flag)?;
+    }
+    if args.observe {
+        ask.set_mode(Mode::Count);
     }
     let target = component::target(&args.target, context).await?;
     let mut builder = context
@@ -106,13 +115,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let mut admitted = admitted.map_err(|error| without_input(&args, error))?;
     let printed = stdio(&mut admitted, &args, context.output)?;
     let is_command = admitted.function().is_command();
+    let watched = args.observe.then(|| observe::Watched::of(admitted.prepared()));
     let caught = signal::caught().map_err(Error::Setup)?;
     let running = admitted.start().await?;
     let (report, signal) = follow(running, args.events, caught, context.output).await?;
     if let Some(path) = &args.receipt {
         crate::files::replace(path, &report.receipt)?;
     }
-    let shown = outcome::Shown { report: &report, is_command, receipt: args.receipt.as_deref() };
+    let observed = watched.map(|watched| watched.after(&report.uses));
+    let receipt = args.receipt.as_deref();
+    let shown = outcome::Shown { report: &report, is_command, receipt, observed };
     shown.print(&host, printed.as_deref(), context.output).await?;
     let code = outcome::exit(&report.outcome);
     // The store finishes what it was handed before the process may end.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use longshore::model::{Fault, FaultKind, Json, Outcome, RunId, Usage};
+use longshore::policy::Observed;
 use longshore::reference::Digest;
 use longshore::{Longshore, Report};
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub(super) struct Shown<'r> {
     pub(super) report: &'r Report,
     pub(super) is_command: bool,
     pub(super) receipt: Option<&'r Path>,
+    pub(super) observed: Option<Vec<Observed>>,
 }
 
 /// The JSON document of a run.
@@ -30,6 +32,8 @@ struct Document<'r> {
     usage: &'r Usage,
     journal: Digest,
     receipt: Receipt,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<&'r [Observed]>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +105,9 @@ impl Shown<'_> {
             }
         }
         self.summary(output);
+        if let Some(observed) = &self.observed {
+            output.say(&super::observe::text(observed, self.report.uses.more));
+        }
         Ok(())
     }
 
@@ -127,6 +134,7 @@ impl Shown<'_> {
                 digest: self.report.receipt_digest,
                 path: self.receipt.map(|path| path.display().to_string()),
             },
+            observed: self.observed.as_deref(),
         }
     }
 
