@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio};
+use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio, Uses};
 use longshore_journal::{Closed, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
@@ -178,7 +178,8 @@ impl Admitted {
             };
             let closed =
                 run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
-            host.seal(closed, outcome, cx.usage()).await
+            let report = host.seal(closed, outcome, cx.usage()).await?;
+            Ok(Report { uses: cx.uses(), ..report })
         };
         Ok((handle, work))
     }
@@ -318,6 +319,7 @@ impl Host {
             journal: head,
             receipt_digest: sealed.receipt.digest,
             receipt: sealed.receipt.bytes,
+            uses: Uses::default(),
         })
     }
 

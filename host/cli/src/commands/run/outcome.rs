@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use longshore::model::{Fault, FaultKind, Forgotten, Json, Outcome, RunId, Usage};
+use longshore::policy::Observed;
 use longshore::reference::Digest;
 use longshore::{Longshore, Report};
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub(crate) struct Shown<'r> {
     pub(crate) receipt: Option<&'r Path>,
     /// What passed though the manifest does not ask for it.
     pub(crate) forgotten: Vec<Forgotten>,
+    /// What would have sufficed, where somebody asked.
+    pub(crate) observed: Option<Vec<Observed>>,
 }
 
 /// The JSON document of a run.
@@ -34,6 +37,8 @@ struct Document<'r> {
     usage: &'r Usage,
     journal: Digest,
     receipt: Receipt,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<&'r [Observed]>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +117,9 @@ impl Shown<'_> {
             output.say(&format!("    {hint}: add to `longshore.toml`: `{manifest}`"));
         }
         self.summary(output);
+        if let Some(observed) = &self.observed {
+            output.say(&super::observe::text(observed, self.report.uses.more));
+        }
         Ok(())
     }
 
@@ -139,6 +147,7 @@ impl Shown<'_> {
                 digest: self.report.receipt_digest,
                 path: self.receipt.map(|path| path.display().to_string()),
             },
+            observed: self.observed.as_deref(),
         }
     }
 
