@@ -23,6 +23,14 @@ test: setup style docs deny plugins
 bench *args: setup
     cargo run --release -p longshore-bench -- {{ args }}
 
+# Trace a start of `longshore run` anew (needs valgrind): which functions the release binary keeps side by side.
+order: setup
+    # Not by the profile: it would change the hashes in the names.
+    cargo rustc --release -p longshore-cli --bin longshore -- -C strip=none
+    cargo build --manifest-path tests/guests/echo/Cargo.toml --target wasm32-wasip2 --release --target-dir "$CARGO_TARGET_DIR/guests"
+    python3 tests/bench/startup_order.py "$CARGO_TARGET_DIR/release/longshore" \
+      "$CARGO_TARGET_DIR/guests/wasm32-wasip2/release/guest_echo.wasm" to-string '{"v":"hello"}' host/cli/startup.order
+
 # Format, clippy and the laws of the house: before every commit.
 check: setup style
     cargo test -p longshore-tidy

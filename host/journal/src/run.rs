@@ -12,7 +12,7 @@ use crate::journal::Shared;
 use crate::writer::Writer;
 use crate::{
     Durability, Ending, Entry, Error, Fence, History, Posted, Release, Result, RunState,
-    Subscription, Ticket, Waiting,
+    Subscription, Ticket, Waiting, history,
 };
 
 /// A run that is being recorded. Clones record into the same run.
@@ -217,6 +217,39 @@ impl Run {
     ///
     /// [`Error::RunClosed`] the second time, and when the store fails: the run is then not closed.
     pub async fn close(&self, ended: RunEnded) -> Result<Closed> {
+        let closing = self.end(ended)?;
+        self.flush(closing.durability).await?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        Ok(closing)
+    }
+
+    /// [`close`](Self::close) and [`Closed::history`] in one breath: the store reads the run back
+    /// right after it has kept its end, and the caller waits once.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub async fn close_and_read(&self, ended: RunEnded) -> Result<(Closed, History)> {
+        let closed = self.end(ended)?;
+        let store = &*self.0.shared.store;
+        // The end is handed over when the flush is first polled, which is before the page is asked
+        // for. Where another flush was under way it may come after: the page is then too old.
+        let flush = self.flush(closed.durability);
+        let page = store.first_page(self.0.id, history::PAGE);
+        let (flushed, page) = futures_util::future::join(flush, page).await;
+        flushed?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        let history = match page? {
+            Some((summary, records)) if summary.entries == closed.entries => {
+                closed.same(History::check(store, summary, records).await?)?
+            }
+            _ => closed.history().await?,
+        };
+        Ok((closed, history))
+    }
+
+    /// Records the end.
+    fn end(&self, ended: RunEnded) -> Result<Closed> {
         let state = match ended.outcome {
             Outcome::Ok(_) => RunState::Ok,
             Outcome::Failed(_) => RunState::Failed,
@@ -230,8 +263,6 @@ impl Run {
             writer.close_with(Ending { state, at });
             (writer.head(), writer.next(), at)
         };
-        self.flush(durability).await?;
-        self.0.shared.release(self.0.id, self.0.fence);
         let shared = Arc::clone(&self.0.shared);
         Ok(Closed { run: self.0.id, head, entries, ended: at, durability, shared })
     }
@@ -300,7 +331,10 @@ impl Closed {
     /// As [`Journal::read`](crate::Journal::read); [`Error::Edited`] when the history is not the
     /// one that was closed.
     pub async fn history(&self) -> Result<History> {
-        let history = History::read(&*self.shared.store, self.run).await?;
+        self.same(History::read(&*self.shared.store, self.run).await?)
+    }
+
+    fn same(&self, history: History) -> Result<History> {
         if history.head() != self.head {
             return Err(Error::Edited { run: self.run, what: "the last entry".to_owned() });
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio, Uses};
-use longshore_journal::{Closed, Subscription};
+use longshore_journal::{Closed, History, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
 };
@@ -176,8 +176,8 @@ impl Admitted {
                     Outcome::Fault(Fault::new(FaultKind::Cancelled, "the run was cancelled"))
                 }
             };
-            let closed =
-                run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
+            let ended = RunEnded { outcome: outcome.clone(), usage: cx.usage() };
+            let closed = run.close_and_read(ended).await?;
             let report = host.seal(closed, outcome, cx.usage()).await?;
             Ok(Report { uses: cx.uses(), ..report })
         };
@@ -288,11 +288,10 @@ impl Host {
     /// The receipt, computed from the entries that the store keeps.
     pub(crate) async fn seal(
         &self,
-        closed: Closed,
+        (closed, history): (Closed, History),
         outcome: Outcome,
         usage: Usage,
     ) -> Result<Report, Error> {
-        let history = closed.history().await?;
         let signer = self.signer()?;
         let (run, head, count) = (closed.run, closed.head, closed.entries);
         let entries: Vec<_> =
@@ -353,7 +352,7 @@ impl Host {
         }
         let outcome = Outcome::Fault(Fault::new(FaultKind::Denied, refusal.to_string()));
         let ended = RunEnded { outcome: outcome.clone(), usage: Usage::default() };
-        let closed = run.close(ended).await?;
+        let closed = run.close_and_read(ended).await?;
         self.seal(closed, outcome, Usage::default()).await
     }
 

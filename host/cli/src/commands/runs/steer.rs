@@ -147,7 +147,13 @@ pub(super) async fn resume(args: Resume, context: &Context) -> Done {
     };
     let running = host.resume(run, With { target, allow }).await?;
     let report = running.finish().await?;
-    let shown = outcome::Shown { report: &report, is_command: false, receipt: None };
+    let shown = outcome::Shown {
+        report: &report,
+        is_command: false,
+        receipt: None,
+        forgotten: Vec::new(),
+        observed: None,
+    };
     shown.print(&host, None, context.output).await?;
     Ok(outcome::exit(&report.outcome))
 }
