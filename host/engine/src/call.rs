@@ -228,6 +228,7 @@ impl Scene {
             http_sent_bytes: read(&self.counters.http_sent_bytes),
             http_received_bytes: read(&self.counters.http_received_bytes),
             calls: read(&self.counters.calls),
+            ..Usage::default()
         }
     }
 }

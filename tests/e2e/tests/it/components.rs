@@ -90,12 +90,9 @@ async fn all_imports_that_nobody_provides_are_named_at_once() {
     let error = stage.rejected(&Request::new(stage.file("lonely.wasm", wat(text)), "[]")).await;
     assert_eq!(error.code(), "LS-ENG-007");
     let text = error.to_string();
-    for import in [
-        "acme:text/chunk@1.0.0",
-        "acme:web/fetch@2.1.0",
-        "wasi:nn/graph@0.2.0-draft",
-        "plain",
-    ] {
+    for import in
+        ["acme:text/chunk@1.0.0", "acme:web/fetch@2.1.0", "wasi:nn/graph@0.2.0-draft", "plain"]
+    {
         assert!(text.contains(&format!("`{import}`")), "{text}");
     }
     assert!(!text.contains("wasi:cli"), "{text}");

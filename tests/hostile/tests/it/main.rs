@@ -7,8 +7,10 @@
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod artifacts;
 mod ground;
+mod http;
 mod paths;
 mod resources;
+mod server;
 #[path = "../../../e2e/tests/it/stage.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod stage;
