@@ -8,13 +8,14 @@
 
 mod paths;
 mod scopes;
+#[cfg(feature = "engine")]
 mod values;
 
 pub use paths::paths;
 pub use scopes::http_scopes;
+#[cfg(feature = "engine")]
 pub use values::values;
 
-use longshore_engine::Engine;
 use longshore_policy::Policy;
 use longshore_reference::Manifest;
 
@@ -23,17 +24,20 @@ pub type Entry = (&'static str, fn(&[u8]));
 
 /// Every entry point, by the name of its fuzz target.
 pub const ENTRIES: &[Entry] = &[
+    #[cfg(feature = "engine")]
     ("component", component),
+    #[cfg(feature = "engine")]
+    ("values", values),
     ("manifest", manifest),
     ("policy", policy),
-    ("values", values),
     ("http_scopes", http_scopes),
     ("paths", paths),
 ];
 
 /// The bytes of a component, as `inspect` looks at them before anything is compiled: scan, manifest, world.
+#[cfg(feature = "engine")]
 pub fn component(bytes: &[u8]) {
-    if let Ok(Some(section)) = Engine::manifest_section("fuzzed.wasm", bytes)
+    if let Ok(Some(section)) = longshore_engine::Engine::manifest_section("fuzzed.wasm", bytes)
         && let Ok(manifest) = Manifest::from_embedded(&section)
     {
         assert_eq!(manifest.to_canonical(), section, "an embedded manifest has one spelling");

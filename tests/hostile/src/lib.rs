@@ -126,6 +126,13 @@ macro_rules! each_attack {
                 upload_flood / UploadFlood = "sends a body without end";
                 secret_in_url / SecretInUrl = "sends secrets in the URL and in headers, to a server that is there and to one that is not";
             }
+            /// Components that call one another in one run.
+            Calls / calls {
+                fork_bomb / ForkBomb = "calls another component without end";
+                fork_bomb_below / ForkBombBelow = "calls another that calls a third, each no more often than is allowed, and together more";
+                leaf_spins / LeafSpins = "calls another that calls a third that loops for ever";
+                leaf_traps / LeafTraps = "calls another that calls a third that traps";
+            }
             /// Values that the host must read without being hurt.
             Values / values {
                 text_nowhere / TextNowhere = "returns a text that lies outside its memory";

@@ -32,13 +32,15 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static GROUNDS: LazyLock<[Ground; 2]> = LazyLock::new(|| {
     // Built before anything is timed.
     GUESTS.iter().for_each(|name| drop(built(name)));
-    [Allocation::OnDemand, Allocation::Pooling].map(|how| Ground { stage: Stage::of(how) })
+    [Allocation::OnDemand, Allocation::Pooling]
+        .map(|allocation| Ground { allocation, stage: Stage::of(allocation) })
 });
 /// The footprint is the whole process's: attacks go one by one.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// A host to attack.
 pub(crate) struct Ground {
+    pub(crate) allocation: Allocation,
     pub(crate) stage: Stage,
 }
 
