@@ -7,11 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use longshore_journal::Run;
 use longshore_model::{
-    CallId, Denied, Event, Fault, FaultKind, LimitName, Logged, Output, Scope, Stream, Usage,
+    CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
+    LimitName, Logged, Output, Scope, Stream, Usage,
 };
-use longshore_policy::Grant;
+use longshore_policy::{Grant, manifest_entry};
 use wasmtime::component::Val;
 
+use crate::capability::http::Rates;
+use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
@@ -26,8 +29,12 @@ pub struct RunContext(Arc<RunShared>);
 struct RunShared {
     run: Run,
     calls: AtomicU32,
+    /// Calls that components made of one another, at any depth.
+    made: AtomicU64,
     usage: Mutex<Usage>,
+    secrets: secret::Fetched,
     uses: Mutex<Uses>,
+    rates: Rates,
 }
 
 impl RunContext {
@@ -35,7 +42,9 @@ impl RunContext {
     #[must_use]
     pub fn new(run: Run) -> Self {
         let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
-        Self(Arc::new(RunShared { run, calls, usage, uses }))
+        let (rates, secrets) = (Rates::default(), secret::Fetched::default());
+        let made = AtomicU64::new(0);
+        Self(Arc::new(RunShared { run, calls, made, usage, uses, rates, secrets }))
     }
 
     /// The run's journal.
@@ -50,10 +59,18 @@ impl RunContext {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn secrets(&self) -> &secret::Fetched {
+        &self.0.secrets
+    }
+
     /// What the calls used so far of what they were granted.
     #[must_use]
     pub fn uses(&self) -> Uses {
         self.0.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -82,6 +99,12 @@ pub(crate) struct Counters {
     pub(crate) http_requests: AtomicU64,
     pub(crate) http_sent_bytes: AtomicU64,
     pub(crate) http_received_bytes: AtomicU64,
+    pub(crate) egress_sent_bytes: AtomicU64,
+    pub(crate) egress_received_bytes: AtomicU64,
+    pub(crate) connections: AtomicU64,
+    pub(crate) datagrams: AtomicU64,
+    pub(crate) lookups: AtomicU64,
+    pub(crate) sockets: AtomicU64,
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
@@ -98,6 +121,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    pub(crate) placeholders: secret::Placeholders,
     uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -117,6 +141,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            placeholders: secret::Placeholders::default(),
             uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -150,27 +175,58 @@ impl Scene {
     pub(crate) fn used(&self, scope: Scope) {
         match self.uses.note(&scope) {
             Use::Again => {}
-            Use::First | Use::Untold => {
+            first @ (Use::First | Use::Untold) => {
+                if first == Use::First && self.grant.is_forgotten(&scope) {
+                    let manifest = manifest_entry(&scope);
+                    let used = scope.clone();
+                    self.record(Event::Forgotten(Forgotten { call: self.id, used, manifest }));
+                }
                 let mut uses = self.cx.0.uses.lock().unwrap_or_else(PoisonError::into_inner);
                 uses.add(self.grant.component(), scope);
             }
         }
     }
 
-    pub(crate) fn next_effect(&self) -> u32 {
-        self.effects.fetch_add(1, Ordering::Relaxed)
+    /// Journals the intent of an effect, as safely as the journal asks of it, before it happens: its number. Nothing when the
+    /// journal failed, and then it must not happen.
+    pub(crate) async fn intend(&self, what: Effect) -> Option<u32> {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        let intent = Event::EffectStarted(EffectStarted { call: self.id, effect, what });
+        match self.run().record_durably(intent).await {
+            Ok(_) => Some(effect),
+            Err(error) => {
+                self.journal_failed(error);
+                None
+            }
+        }
+    }
+
+    /// Journals what came of an effect.
+    pub(crate) fn effect_ended(&self, effect: u32, result: String) {
+        self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
     }
 
     /// Counts `n` against a budget of this call; false, and remembered, when it is used up.
     pub(crate) fn count(&self, name: LimitName, n: u64) -> bool {
         let counter = match name {
             LimitName::HttpRequests => &self.counters.http_requests,
+            LimitName::EgressSentBytes => &self.counters.egress_sent_bytes,
+            LimitName::EgressReceivedBytes => &self.counters.egress_received_bytes,
+            LimitName::Connections => &self.counters.connections,
+            LimitName::Datagrams => &self.counters.datagrams,
+            LimitName::Lookups => &self.counters.lookups,
+            LimitName::Sockets => &self.counters.sockets,
             LimitName::LogLines => &self.counters.log_lines,
             LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
             _ => return true,
         };
-        let within = counter.fetch_add(n, Ordering::Relaxed) + n <= self.grant.limits().get(name);
+        let mut used = counter.fetch_add(n, Ordering::Relaxed) + n;
+        // This budget is the run's: calls that call must not multiply it.
+        if name == LimitName::Calls {
+            used = self.cx.0.made.fetch_add(n, Ordering::Relaxed) + n;
+        }
+        let within = used <= self.grant.limits().get(name);
         if !within {
             self.hit(name);
         }
@@ -227,6 +283,11 @@ impl Scene {
             http_requests: read(&self.counters.http_requests),
             http_sent_bytes: read(&self.counters.http_sent_bytes),
             http_received_bytes: read(&self.counters.http_received_bytes),
+            egress_sent_bytes: read(&self.counters.egress_sent_bytes),
+            egress_received_bytes: read(&self.counters.egress_received_bytes),
+            connections: read(&self.counters.connections),
+            datagrams: read(&self.counters.datagrams),
+            lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
             ..Usage::default()
         }

@@ -6,8 +6,12 @@
 
 pub(crate) mod clock;
 pub(crate) mod dir;
+pub(crate) mod dns;
 pub(crate) mod env;
 pub(crate) mod http;
+pub(crate) mod net;
 pub(crate) mod random;
+pub(crate) mod secret;
 pub(crate) mod settings;
+pub(crate) mod sockets;
 pub(crate) mod stdio;

@@ -3,7 +3,7 @@
 use longshore_model::{Json, Outcome};
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::settings;
+use crate::capability::{settings, sockets};
 use crate::host::Host;
 use crate::link::Links;
 
@@ -11,8 +11,11 @@ mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { default: trappable },
-        with: { "longshore:action/spans.span": super::Span },
+        imports: { "longshore:action/secrets.get": async | trappable, default: trappable },
+        with: {
+            "longshore:action/secrets.secret": crate::capability::secret::Handle,
+            "longshore:action/spans.span": super::Span,
+        },
     });
 }
 
@@ -24,6 +27,7 @@ mod workflow {
     });
 }
 
+pub(crate) use action::longshore::action::secrets;
 use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
 use workflow::longshore::workflow::{dynamic, run};
 
@@ -74,6 +78,7 @@ pub(crate) fn linker(
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    sockets::add_to_linker(&mut linker, concurrency)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
 use wasmtime::component::{Component, Linker};
@@ -14,6 +15,7 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
+use crate::capability::net::Resolver;
 use crate::compiled::Compiled;
 use crate::fault::DeadlinePassed;
 use crate::host::Host;
@@ -40,6 +42,10 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// What stands behind capabilities.
+    pub backing: Backing,
+    /// How names are looked up.
+    pub resolver: Resolver,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -49,10 +55,12 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     allocation: Allocation,
+    resolver: Resolver,
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
+    backing: Backing,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -62,6 +70,7 @@ pub(crate) struct Flavor {
     linker: Linker<Host>,
     fingerprint: String,
     concurrency: bool,
+    resolver: Resolver,
     ticker: Ticker,
 }
 
@@ -75,12 +84,18 @@ impl Engine {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
+            resolver: config.resolver,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
+            backing: config.backing,
             compiled: Mutex::default(),
         })))
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.0.backing
     }
 
     /// Compiles a verified component, or takes its code from the cache.
@@ -168,7 +183,8 @@ impl Engine {
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
-        let flavor = Arc::new(Flavor::new(self.0.allocation, concurrency)?);
+        let flavor =
+            Arc::new(Flavor::new(self.0.allocation, concurrency, self.0.resolver.clone())?);
         Ok(Arc::clone(slot.get_or_init(|| flavor)))
     }
 
@@ -205,7 +221,7 @@ fn invalid(name: &str, error: &wasmtime::Error) -> Error {
 }
 
 impl Flavor {
-    fn new(allocation: Allocation, concurrency: bool) -> Result<Self, Error> {
+    fn new(allocation: Allocation, concurrency: bool, resolver: Resolver) -> Result<Self, Error> {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
         let linker = contract::linker(&engine, concurrency).map_err(setup)?;
@@ -213,7 +229,7 @@ impl Flavor {
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
-        Ok(Self { engine, linker, fingerprint, concurrency, ticker })
+        Ok(Self { engine, linker, fingerprint, concurrency, resolver, ticker })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -226,6 +242,10 @@ impl Flavor {
 
     pub(crate) fn concurrency(&self) -> bool {
         self.concurrency
+    }
+
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 
     pub(crate) fn tick(&self) -> Ticking<'_> {

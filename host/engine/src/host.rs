@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use longshore_model::Limits;
+use longshore_ports::Backing;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -10,13 +11,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Error;
 use crate::call::{Scene, Stdio};
+use crate::capability::net::Resolver;
+use crate::capability::sockets::{self, Net};
 use crate::capability::stdio::Capture;
 use crate::capability::{clock, dir, env, http::Egress, random, settings};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
-
-/// The most that the headers of one HTTP message may hold, in bytes.
-const MAX_HEADER_BYTES: usize = 64 << 10;
 
 pub(crate) struct Host {
     pub(crate) scene: Arc<Scene>,
@@ -24,12 +24,16 @@ pub(crate) struct Host {
     pub(crate) table: ResourceTable,
     pub(crate) spans: u32,
     pub(crate) links: Arc<Links>,
+    pub(crate) backing: Backing,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
     stdout: Capture,
     stderr: Capture,
     http: WasiHttpCtx,
     egress: Egress,
+    resolver: Resolver,
+    /// Made on first use.
+    net: Option<Arc<Net>>,
     variables: Option<Box<WasiConfigVariables>>,
 }
 
@@ -45,18 +49,22 @@ impl Host {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX));
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MAX_HEADER_BYTES);
+        http.set_field_size_limit(usize::try_from(limits.http_header_bytes).unwrap_or(usize::MAX));
+        let resolver = ready.compiled().flavor().resolver();
         let mut host = Self {
             scene: Arc::clone(scene),
             limiter: Limiter::new(limits),
             table,
             spans: 0,
             links: Arc::clone(ready.links()),
+            backing: ready.backing().clone(),
             wasi: None,
             stdout,
             stderr,
             http,
-            egress: Egress::new(Arc::clone(scene)),
+            egress: Egress::new(Arc::clone(scene), resolver.clone()),
+            resolver: resolver.clone(),
+            net: None,
             variables: None,
         };
         let plain = scene.grant.dirs().next().is_none()
@@ -73,18 +81,20 @@ impl Host {
         Ok(host)
     }
 
-    /// A context with what needs neither the disk nor the caller: streams, clocks, randomness, no sockets.
-    fn builder(&self) -> WasiCtxBuilder {
+    /// A context with what needs neither the disk nor the caller: streams, clocks, randomness, sockets that ask.
+    fn builder(&mut self) -> WasiCtxBuilder {
         let mut builder = WasiCtxBuilder::new();
-        builder
-            .stdout(self.stdout.clone())
-            .stderr(self.stderr.clone())
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
+        builder.stdout(self.stdout.clone()).stderr(self.stderr.clone());
+        sockets::apply(&mut builder, self.net());
         clock::apply(&mut builder, &self.scene.grant);
         random::apply(&mut builder, &self.scene.grant);
         builder
+    }
+
+    /// The sockets of this call.
+    pub(crate) fn net(&mut self) -> &Arc<Net> {
+        let (scene, resolver) = (&self.scene, &self.resolver);
+        self.net.get_or_insert_with(|| Arc::new(Net::new(Arc::clone(scene), resolver.clone())))
     }
 
     pub(crate) fn variables(&mut self) -> &WasiConfigVariables {

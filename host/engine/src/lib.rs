@@ -21,6 +21,7 @@ mod uses;
 pub mod value;
 
 pub use call::{RunContext, Stdio};
+pub use capability::net::{Answer, Resolve, Resolver};
 pub use capability::stdio::Watcher;
 pub use compiled::{Arguments, Compiled, Function};
 pub use engine::{Allocation, Engine, EngineConfig};

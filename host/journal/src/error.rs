@@ -314,9 +314,10 @@ impl StoreFault {
                 "see that the server runs and can be reached, and try again: what was acknowledged \
                  is kept",
             ),
-            Self::Denied => {
-                Some("check user, password and database in `store`, or in `LONGSHORE_STORE`")
-            }
+            Self::Denied => Some(
+                "check user, password and database in `store`, or in `LONGSHORE_STORE`; where it \
+                 is the certificate, name its authority in `extra-ca`",
+            ),
         }
     }
 }

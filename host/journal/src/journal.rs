@@ -15,6 +15,9 @@ use crate::{
     Wakes, durability_of, is_pure_run,
 };
 
+/// Rows read at once where most may not be wanted: many runs wait, and few were interrupted.
+const REFINED_PAGE: usize = 1_000;
+
 /// The journal of a host: a store and a clock. Clones share both.
 #[derive(Clone)]
 pub struct Journal {
@@ -238,9 +241,12 @@ impl Journal {
     ///
     /// When the store fails.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
-        // Open, waiting and interrupted are one state in a store: pages are read until enough of the wanted
-        // kind are found.
+        // Open, waiting and interrupted are one state in a store: pages are read until enough of
+        // the wanted kind are found.
         let mut page = filter.clone();
+        if filter.state.is_some_and(|state| state.stored() == RunState::Open) {
+            page.limit = page.limit.max(REFINED_PAGE);
+        }
         let mut found = Vec::new();
         while found.len() < filter.limit {
             let rows = self.shared.store.runs(&page).await?;

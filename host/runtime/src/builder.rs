@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use longshore_client::{ClientConfig, Progress, Registry};
-use longshore_engine::{Allocation, Engine, EngineConfig};
+use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
+use longshore_ports::{Backing, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::{Error, Home, SystemClock};
@@ -43,10 +44,12 @@ pub struct Builder {
     trust: Option<TrustPolicy>,
     policy: Policy,
     allocation: Allocation,
+    resolver: Resolver,
     store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
     signer: Option<PrivateKey>,
+    backing: Backing,
 }
 
 impl Longshore {
@@ -157,6 +160,13 @@ impl Builder {
         self
     }
 
+    /// How names are looked up; the system does it by default. Answers are vetted all the same.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Where the journal is kept.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -181,6 +191,13 @@ impl Builder {
         self
     }
 
+    /// Who fetches the values of secrets. Without it no secret is ever available.
+    #[must_use]
+    pub fn vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.backing.vault = Some(vault);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -201,7 +218,12 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
-        let engine = Engine::new(EngineConfig { allocation: self.allocation, cache })?;
+        let engine = Engine::new(EngineConfig {
+            allocation: self.allocation,
+            cache,
+            backing: self.backing,
+            resolver: self.resolver,
+        })?;
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
             registry: match self.progress {

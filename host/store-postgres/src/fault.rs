@@ -35,11 +35,15 @@ impl Fail {
                     || error.code().is_some_and(|code| {
                         *code == SqlState::T_R_DEADLOCK_DETECTED
                             || *code == SqlState::T_R_SERIALIZATION_FAILURE
-                            || *code == SqlState::UNIQUE_VIOLATION
                     })
             }
             _ => false,
         }
+    }
+
+    /// Whether there is such a row already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Server(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
 
     /// Whether nobody knows if the server has done what it was asked.
@@ -60,6 +64,10 @@ impl Fail {
     /// The error of doing `what` (a phrase such as "cannot append to the journal").
     pub(crate) fn because(self, what: &str) -> Error {
         match self {
+            Self::Server(error) if is_untrusted(&error) => {
+                let message = format!("{what}: the certificate of its server is not trusted");
+                Error::store_because(StoreFault::Denied, message, error)
+            }
             Self::Server(error) => Error::store_because(class(&error), what, error),
             Self::Row(row) => {
                 Error::store_because(StoreFault::Corrupt, what, std::io::Error::other(row))
@@ -101,12 +109,8 @@ fn class(error: &tokio_postgres::Error) -> StoreFault {
 
 /// The driver's own errors: a lost connection, or a row that is not what it must be.
 fn without_code(error: &tokio_postgres::Error) -> StoreFault {
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
-            return StoreFault::Denied;
-        }
-        cause = inner.source();
+    if is_untrusted(error) {
+        return StoreFault::Denied;
     }
     let said = error.to_string();
     if said.contains("deserializing column") || said.contains("invalid column") {
@@ -117,4 +121,19 @@ fn without_code(error: &tokio_postgres::Error) -> StoreFault {
         return StoreFault::Denied;
     }
     StoreFault::Unavailable
+}
+
+/// Whether the server's certificate was not accepted.
+fn is_untrusted(error: &tokio_postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        // An error of a stream carries the cause inside, not as its source.
+        let inside = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is::<rustls::Error>() || inside.is_some_and(|inside| inside.is::<rustls::Error>())
+        {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }

@@ -12,6 +12,10 @@ use tokio::sync::{Notify, oneshot};
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Something to write.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are appends: a box for each would cost more"
+)]
 pub(crate) enum Request {
     Append(Waiting),
     Seal(Sealing),

@@ -235,6 +235,30 @@ fn free_port() -> u16 {
 }
 
 #[test]
+fn a_server_is_spoken_to_over_tls_when_its_certificate_is_trusted_and_not_otherwise() {
+    let Some((server, certificate)) = postgres::with_tls() else { return };
+    let address = format!("{}?sslmode=require", server.database());
+    runtime().block_on(async {
+        let error = refused(&address, PASSWORD).await;
+        assert_eq!(error.code(), "LS-JRN-029");
+        assert!(error.to_string().contains("certificate"), "{error}");
+        assert!(error.hint().unwrap().contains("extra-ca"));
+        let mut options = Options::new(Address::parse(&address).unwrap());
+        assert!(
+            options.trust_pem(b"nothing", "ca.pem").unwrap_err().to_string().contains("ca.pem")
+        );
+        options.trust_pem(&certificate, "ca.pem").unwrap();
+        let store = PostgresStore::open(options).unwrap();
+        let mut appends = Appends::new(run_id(1));
+        store.append(appends.add(3, 70_000, Durability::Synced)).await.unwrap();
+        assert_eq!(store.load(run_id(1), 0, 9).await.unwrap().len(), 3);
+        let encrypted = "SELECT count(*) FILTER (WHERE NOT ssl) FROM pg_stat_ssl
+                         JOIN pg_stat_activity USING (pid) WHERE application_name = 'longshore'";
+        assert_eq!(server.sql("postgres", encrypted), "0");
+    });
+}
+
+#[test]
 fn a_schema_from_tomorrow_is_left_alone() {
     let Some(server) = postgres::shared() else { return };
     let address = server.database();

@@ -12,6 +12,10 @@ use rusqlite::Connection;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Something for the store's thread to do.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are appends: a box for each would cost more"
+)]
 pub(crate) enum Request {
     /// Add records.
     Append(Append, Completion),

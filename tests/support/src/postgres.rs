@@ -12,18 +12,20 @@ use std::time::{Duration, Instant};
 
 use crate::tools;
 
-/// The password of the server's only user, `longshore`.
+/// The password of both users: `longshore`, who may do anything, and `captain`, to whom the databases
+/// belong and who may do nothing else.
 pub const PASSWORD: &str = "wharf-and-tide";
 
 /// Debian keeps the server's programs here, a folder for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Ends the server when standard input ends, which it does with the process that holds the other end.
-/// `$1` is the program, `$2` the folder of data, `$3` the port, `$4` what is removed afterwards.
+/// `$1` is the program, `$2` the folder of data, `$3` the port, `$4` what is removed afterwards, `$5`
+/// whether it speaks TLS.
 const WATCH: &str = r#"
 "$1" -D "$2" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
     -c max_connections=60 -c shared_buffers=16MB -c dynamic_shared_memory_type=posix \
-    -c log_min_messages=warning </dev/null >"$2/log" 2>&1 &
+    -c log_min_messages=warning -c ssl="$5" </dev/null >"$2/log" 2>&1 &
 cat >/dev/null
 kill -QUIT $! 2>/dev/null
 wait $!
@@ -37,6 +39,8 @@ pub struct Postgres {
     folder: PathBuf,
     port: u16,
     owner: Option<(u32, u32)>,
+    /// The certificate with which it speaks TLS.
+    certificate: Option<Vec<u8>>,
     running: Mutex<Option<Running>>,
     databases: AtomicU64,
 }
@@ -85,6 +89,39 @@ pub fn own() -> Option<Postgres> {
     server
 }
 
+/// The same for a server that speaks TLS, with the certificate of 127.0.0.1 in PEM that it signed
+/// itself.
+///
+/// # Panics
+///
+/// As [`shared`]; also when `openssl` is missing and `LONGSHORE_REQUIRE_SERVERS` is `1`.
+#[must_use]
+pub fn with_tls() -> Option<(Postgres, Vec<u8>)> {
+    let openssl = tools::find("openssl")?;
+    let Some(mut server) = Postgres::make() else {
+        skip();
+        return None;
+    };
+    let data = server.data();
+    let made = server
+        .command(&openssl)
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "3650", "-subj", "/CN=longshore-test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(data.join("server.key"))
+        .arg("-out")
+        .arg(data.join("server.crt"))
+        .output()
+        .expect("openssl starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let certificate = std::fs::read(data.join("server.crt")).expect("openssl wrote it");
+    server.certificate = Some(certificate.clone());
+    server.come_up();
+    Some((server, certificate))
+}
+
 fn skip() {
     tools::skip(&format!("no PostgreSQL below `{DEBIAN}`: install the package `postgresql`"));
 }
@@ -116,6 +153,13 @@ fn owner() -> Option<(u32, u32)> {
 
 impl Postgres {
     fn start() -> Option<Self> {
+        let mut server = Self::make()?;
+        server.come_up();
+        Some(server)
+    }
+
+    /// A server that does not run yet.
+    fn make() -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new()
             .prefix("longshore-postgres-")
@@ -126,27 +170,28 @@ impl Postgres {
         if let Some((user, group)) = owner {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("root may do this");
         }
-        let mut server = Self {
-            programs,
-            folder,
-            port: 0,
-            owner,
-            running: Mutex::default(),
-            databases: AtomicU64::new(0),
-        };
-        server.make();
-        // The port is free when it is chosen and may be taken when the server wants it: then another
-        // one is.
+        let (running, databases) = Default::default();
+        let server =
+            Self { programs, folder, port: 0, owner, certificate: None, running, databases };
+        server.initialize();
+        Some(server)
+    }
+
+    /// Starts it on a free port. The port is free when it is chosen and may be taken when the server
+    /// wants it: then another one is.
+    fn come_up(&mut self) {
         for _ in 0..5 {
             let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            server.port = probe.local_addr().expect("a bound socket has an address").port();
+            self.port = probe.local_addr().expect("a bound socket has an address").port();
             drop(probe);
-            if server.run() {
-                return Some(server);
+            if self.run() {
+                let captain = format!("CREATE ROLE captain LOGIN PASSWORD '{PASSWORD}'");
+                self.sql("postgres", &captain);
+                return;
             }
-            server.end_watch();
+            self.end_watch();
         }
-        panic!("PostgreSQL did not start: {}", server.log())
+        panic!("PostgreSQL did not start: {}", self.log())
     }
 
     fn data(&self) -> PathBuf {
@@ -170,7 +215,7 @@ impl Postgres {
         command
     }
 
-    fn make(&self) {
+    fn initialize(&self) {
         let password = self.folder.join("password");
         let mut file = std::fs::File::create(&password).expect("a file in a temporary folder");
         writeln!(file, "{PASSWORD}").expect("a file in a temporary folder");
@@ -194,6 +239,7 @@ impl Postgres {
             .arg(self.data())
             .arg(self.port.to_string())
             .arg(&self.folder)
+            .arg(if self.certificate.is_some() { "on" } else { "off" })
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -270,7 +316,7 @@ impl Postgres {
         }
     }
 
-    /// The address of a new, empty database.
+    /// The address of a new, empty database, as its owner.
     ///
     /// # Panics
     ///
@@ -278,8 +324,8 @@ impl Postgres {
     #[must_use]
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"));
-        format!("postgres://longshore:{PASSWORD}@127.0.0.1:{}/{name}", self.port)
+        self.sql("postgres", &format!("CREATE DATABASE {name} OWNER captain"));
+        format!("postgres://captain:{PASSWORD}@127.0.0.1:{}/{name}", self.port)
     }
 
     /// Runs a statement with `psql` and gives what it prints.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Done;
+use super::policy::Policies;
 use crate::context::{Context, variable};
 use crate::error::Error;
 use crate::files::{self, Privacy};
@@ -145,7 +146,7 @@ fn trust(context: &Context) -> Result<String, Error> {
 }
 
 fn policy(context: &Context) -> Result<String, Error> {
-    let policy = context.policy(None)?;
+    let policy = context.policy(&Policies::default())?;
     let path = &context.settings()?.policy.path;
     Ok(match path.exists() {
         true => format!("{}, {}", path.display(), policy.digest()),

@@ -15,6 +15,7 @@ use longshore::policy::Policy;
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
+use super::policy::Policies;
 use super::{Done, verify};
 use crate::component;
 use crate::context::{Context, bounded, read_text};
@@ -36,6 +37,8 @@ What a component asks for must also be allowed, by the policy or here:
   longshore run ./fetch.wasm --allow http=https://example.com --allow clock
   longshore run ./index.wasm --allow dir=/data=./corpus:ro --allow env=TZ --set chunk-size=400
   longshore run ./flow.wasm --allow 'acme:web/fetch::http=https://example.com'  for a dependency
+
+  longshore run ./api.wasm --allow secret=api --secret api=env:API_KEY@https://api.example.com
 
   longshore run ./fetch.wasm --dry-run       decides, says what would be granted, runs nothing
 
@@ -61,12 +64,17 @@ pub(crate) struct Args {
     /// Allow a capability: `clock`, `random`, `env=NAME`, `dir=/guest=./host[:rw]`, `http=SCOPE`
     #[arg(short, long, value_name = "CAPABILITY")]
     allow: Vec<String>,
+    /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
+    #[arg(long, value_name = "BINDING")]
+    secret: Vec<String>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// The policy of what is allowed, instead of the one in the settings
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policies: Policies,
+    /// The label of the data that the run is about, for policies that ask for it
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     #[command(flatten)]
     trust: verify::Trust,
     /// Decide and say what would be granted; run nothing, journal nothing
@@ -85,14 +93,21 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.allow {
         ask.allow_flag(flag)?;
     }
+    for flag in &args.secret {
+        ask.secret_flag(flag)?;
+    }
     for flag in &args.set {
         ask.set_flag(flag)?;
+    }
+    let mut policy = context.policy(&args.policies)?;
+    if let Some(label) = &args.label {
+        policy.set_label(label);
     }
     let target = component::target(&args.target, context).await?;
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
-        .policy(context.policy(args.policy.as_deref())?);
+        .policy(policy);
     if !args.dry_run {
         builder = builder.store(context.store()?);
     }

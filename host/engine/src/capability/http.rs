@@ -1,12 +1,15 @@
 //! `wasi:http`: each request, of either WASI generation, goes through [`Egress::send_request`], and nowhere else.
 //!
-//! Scheme, host and port are checked against the grant; the name is resolved here, every address is vetted, and the vetted
-//! address is the one connected to, so that a second look-up cannot change the answer. Redirects come back to the guest as
-//! they are: following one is a new request. No proxy, no cookie, no credential of the host is ever used.
+//! Method, scheme, host, port and path are checked against the grant; the name is resolved here, every address is vetted, and
+//! the vetted address is the one connected to, so that a second look-up cannot change the answer. Redirects come back to the
+//! guest as they are: following one is a new request. Bodies pass as they are, nothing is decompressed. No proxy, no cookie,
+//! no credential of the host is ever used.
 
-mod address;
 mod body;
 mod connect;
+mod headers;
+mod pool;
+mod rate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +17,19 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, Uri};
 use http_body_util::BodyExt as _;
-use longshore_model::{
-    CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, HttpScope, LimitName, Scope,
-};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use longshore_model::{CapabilityKind, Denied, Effect, HttpScope, LimitName, Scope};
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
+use self::pool::{Connection, Key, Lease, Pool};
 use crate::call::Scene;
+use crate::capability::secret;
+use crate::capability::net::{Lookup, Reach, Resolver, literal};
+
+pub(crate) use rate::Rates;
+
+/// The least that hyper's buffer may be told to hold, in bytes.
+const MIN_BUFFER: usize = 8192;
 
 /// The longest that a connection may take to be made, whatever the guest asks for.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -32,6 +42,9 @@ type Sent = Result<(Response<WasiBody>, IoDriver), Error>;
 /// The HTTP client of one call.
 pub(crate) struct Egress {
     scene: Arc<Scene>,
+    resolver: Resolver,
+    /// Made with the first request: most calls make none.
+    pool: Option<Arc<Pool>>,
 }
 
 /// Where a request goes, after its spelling was checked.
@@ -40,50 +53,69 @@ struct Target {
     /// Lower-case; IPv6 in brackets.
     host: String,
     port: u16,
-    /// Whether the operator named this very address: only then may it be a private one.
-    private: bool,
+    reach: Reach,
+}
+
+impl Target {
+    fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+
+    /// Host and port.
+    fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// As the `host` header has it: without the scheme's own port.
+    fn authority(&self) -> String {
+        match (self.https, self.port) {
+            (true, 443) | (false, 80) => self.host.clone(),
+            _ => self.server(),
+        }
+    }
 }
 
 impl Egress {
-    pub(crate) fn new(scene: Arc<Scene>) -> Self {
-        Self { scene }
+    pub(crate) fn new(scene: Arc<Scene>, resolver: Resolver) -> Self {
+        Self { scene, resolver, pool: None }
     }
 
-    /// The target of a request, if the grant has it.
-    fn target(&self, method: &Method, uri: &Uri) -> Result<Target, Error> {
+    /// The target of a request, if the grant has it, and the narrowest scope that covers it.
+    fn target(&self, method: &Method, uri: &Uri) -> Result<(Target, Scope), Error> {
         let https = uri.scheme() == Some(&Scheme::HTTPS);
         let scheme = if https { "https" } else { "http" };
         let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
         let Some((host, port)) = spelling(authority, https) else {
-            self.deny(&format!("{scheme}://{}", shown(authority)), "the host is oddly spelled");
+            self.odd(&format!("{scheme}://{}", shown(authority)));
             return Err(Error::HttpRequestDenied);
         };
-        let asked = format!("{scheme}://{host}:{port}");
         let server = (scheme, host.as_str(), port);
-        match self.scene.grant.allows_http(method.as_str(), server, uri.path()) {
-            Some(scope) => {
-                // A name never leads to a private address: whoever answers for it could point it anywhere.
-                let literal = host == "localhost" || address::literal(&host).is_some();
-                let private = literal && scope.may_be_private();
-                let narrow = HttpScope::of_request(method.as_str(), server, uri.path());
-                let narrow = narrow.map_or_else(|| scope.scope().clone(), Scope::Http);
-                self.scene.used(narrow);
-                Ok(Target { https, host, port, private })
+        let Some(narrow) = HttpScope::of_request(method.as_str(), server, uri.path()) else {
+            self.odd(&format!("{scheme}://{host}"));
+            return Err(Error::HttpRequestDenied);
+        };
+        let (grant, narrow) = (&self.scene.grant, Scope::Http(narrow));
+        match grant.allows_http(method.as_str(), server, uri.path()) {
+            Some(granted) => {
+                let private = grant.may_lead_to_private(&host);
+                let reach = Reach::of(&host, granted.may_be_private(), private);
+                Ok((Target { https, host, port, reach }, narrow))
             }
             None => {
-                self.deny(&asked, "no granted scope has it");
+                self.scene.denied(grant.denial(self.scene.id, &narrow));
                 Err(Error::HttpRequestDenied)
             }
         }
     }
 
-    fn deny(&self, asked: &str, rule: &str) {
+    /// A host that is a number in disguise, or no host at all, is never granted.
+    fn odd(&self, asked: &str) {
         self.scene.denied(Denied {
             call: Some(self.scene.id),
             capability: CapabilityKind::Http,
             asked: format!("http={asked}"),
-            rule: rule.to_owned(),
-            hint: format!("--allow http={asked}"),
+            rule: "the host is oddly spelled".to_owned(),
+            hint: "the component has to spell it plainly: a name, or an address in full".to_owned(),
         });
     }
 }
@@ -102,7 +134,7 @@ fn spelling(authority: &Authority, https: bool) -> Option<(String, u16)> {
         None => 80,
     };
     if host.starts_with('[') {
-        let address = address::literal(&host)?;
+        let address = literal(&host)?;
         return Some((format!("[{address}]"), port));
     }
     let label = |l: &str| {
@@ -129,9 +161,17 @@ fn shown(authority: &Authority) -> &str {
 }
 
 impl WasiHttpHooks for Egress {
+    fn is_forbidden_header(&mut self, name: &http::HeaderName) -> bool {
+        headers::is_forbidden(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        headers::filter()
+    }
+
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _sent: IoDriver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
@@ -141,19 +181,26 @@ impl WasiHttpHooks for Egress {
         } else {
             Err(Error::ConnectionLimitReached)
         };
-        let scene = Arc::clone(&self.scene);
+        let client = Client {
+            scene: Arc::clone(&self.scene),
+            resolver: self.resolver.clone(),
+            pool: Arc::clone(self.pool.get_or_insert_default()),
+        };
         Box::new(async move {
-            let target = target?;
-            let method = request.method().clone();
-            let path = request.uri().path().to_owned();
-            let effect = begin(&scene, &target, &method, &path).await?;
-            let result = exchange(&scene, &target, request, options).await;
+            let (target, scope) = target?;
+            client.scene.used(scope.clone());
+            let server = (target.scheme(), target.host.as_str(), target.port);
+            secret::inject(&client.scene, server, &mut request)?;
+            client.pace(&target).await?;
+            let url = format!("{}://{}{}", target.scheme(), target.server(), request.uri().path());
+            let what = Effect::Http { method: request.method().as_str().to_owned(), url };
+            let effect = client.scene.intend(what).await.ok_or_else(unwritten)?;
+            let result = client.exchange(&target, &scope, request, options).await;
             let said = match &result {
                 Ok(response) => response.status().as_u16().to_string(),
                 Err(error) => format!("failed: {error}"),
             };
-            let ended = EffectEnded { call: scene.id, effect, result: said };
-            scene.record(Event::EffectEnded(ended));
+            client.scene.effect_ended(effect, said);
             let done: IoDriver = Box::new(async { Ok(()) });
             Ok((result?, done))
         })
@@ -171,54 +218,163 @@ impl WasiHttpHooks for Egress {
     }
 }
 
-/// Journals the intent, as safely as the journal asks of it, before anything is sent.
-async fn begin(scene: &Scene, target: &Target, method: &Method, path: &str) -> Result<u32, Error> {
-    let effect = scene.next_effect();
-    let scheme = if target.https { "https" } else { "http" };
-    let url = format!("{scheme}://{}:{}{path}", target.host, target.port);
-    let what = Effect::Http { method: method.as_str().to_owned(), url };
-    let intent = Event::EffectStarted(EffectStarted { call: scene.id, effect, what });
-    match scene.run().record_durably(intent).await {
-        Ok(_) => Ok(effect),
-        Err(error) => {
-            scene.journal_failed(error);
-            Err(Error::InternalError(Some("the journal cannot be written".to_owned())))
-        }
-    }
+fn unwritten() -> Error {
+    Error::InternalError(Some("the journal cannot be written".to_owned()))
 }
 
-async fn exchange(
-    scene: &Arc<Scene>,
-    target: &Target,
-    mut request: Request<WasiBody>,
-    options: Option<RequestOptions>,
-) -> Result<Response<WasiBody>, Error> {
-    let options = options.unwrap_or_default();
-    let within = |asked: Option<Duration>, most: Duration| asked.map_or(most, |a| a.min(most));
-    let connect_time = within(options.connect_timeout, CONNECT);
-    let first_byte = within(options.first_byte_timeout, SILENCE);
-    let between = within(options.between_bytes_timeout, SILENCE);
+/// What one request needs, apart from the store that it came from.
+struct Client {
+    scene: Arc<Scene>,
+    resolver: Resolver,
+    pool: Arc<Pool>,
+}
 
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
-    let request = request.map(|inner| body::Outgoing::new(inner, Arc::clone(scene)).boxed_unsync());
+/// How long the parts of one request may take.
+struct Times {
+    connect: Duration,
+    first_byte: Duration,
+    between: Duration,
+    ends: Instant,
+}
 
-    let connecting = connect::connect(target);
-    let stream = tokio::time::timeout(connect_time, connecting)
-        .await
-        .map_err(|_| Error::ConnectionTimeout)??;
-    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
-        .max_headers(100)
-        .max_buf_size(64 << 10)
-        .handshake(wasmtime_wasi_http::io::TokioIo::new(stream))
-        .await?;
-    let connection = body::Driver::spawn(connection);
-    let response = tokio::time::timeout(first_byte, sender.send_request(request))
-        .await
-        .map_err(|_| Error::ConnectionReadTimeout)??;
-    Ok(response.map(|inner| {
-        body::Incoming::new(inner, Arc::clone(scene), between, connection).boxed_unsync()
-    }))
+impl Client {
+    /// Holds a request back while its host has had too many.
+    async fn pace(&self, target: &Target) -> Result<(), Error> {
+        let rate = self.scene.grant.limits().http_rate;
+        match self.scene.cx.rates().take(&target.server(), rate, std::time::Instant::now()) {
+            Some(Duration::ZERO) => Ok(()),
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            None => {
+                self.scene.hit(LimitName::HttpRate);
+                Err(Error::ConnectionLimitReached)
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        target: &Target,
+        scope: &Scope,
+        mut request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<Response<WasiBody>, Error> {
+        let options = options.unwrap_or_default();
+        let within = |asked: Option<Duration>, most: Duration| asked.map_or(most, |a| a.min(most));
+        let whole = Duration::from_millis(self.scene.grant.limits().http_request_ms);
+        let times = Times {
+            connect: within(options.connect_timeout, CONNECT),
+            first_byte: within(options.first_byte_timeout, SILENCE),
+            between: within(options.between_bytes_timeout, SILENCE),
+            ends: Instant::now() + whole,
+        };
+        headers::clean(target, &mut request)?;
+        let wrap = |inner| body::Outgoing::new(inner, Arc::clone(&self.scene)).boxed_unsync();
+        let sending = self.send(target, scope, request.map(wrap), &times);
+        match tokio::time::timeout_at(times.ends, sending).await {
+            Ok(response) => response,
+            Err(_) => Err(Error::HttpResponseTimeout),
+        }
+    }
+
+    /// Sends over a connection that waits, or over a new one.
+    async fn send(
+        &self,
+        target: &Target,
+        scope: &Scope,
+        mut request: Request<WasiBody>,
+        times: &Times,
+    ) -> Result<Response<WasiBody>, Error> {
+        let key = Key { https: target.https, server: target.server() };
+        while let Some(connection) = self.pool.take(&key).await {
+            match self.over(connection, &key, request, times).await {
+                Ok(response) => return Ok(response),
+                // It was closed before a byte of the request left: another connection may have it.
+                Err((_, Some(unsent))) => request = *unsent,
+                Err((error, None)) => return Err(error),
+            }
+        }
+        let connection = tokio::time::timeout(times.connect, self.connect(target, scope))
+            .await
+            .map_err(|_| Error::ConnectionTimeout)??;
+        self.over(connection, &key, request, times).await.map_err(|(error, _)| error)
+    }
+
+    async fn connect(&self, target: &Target, scope: &Scope) -> Result<Connection, Error> {
+        let scene = &self.scene;
+        let found = self.resolver.vetted(&target.host, target.reach).await;
+        let addresses = found.map_err(|why| match why {
+            Lookup::Failed => Error::DnsError { rcode: None, info_code: None },
+            Lookup::Nothing => Error::DestinationNotFound,
+            Lookup::Prohibited(bad) => {
+                let denial = scene.grant.denial_of_address(scene.id, scope, &target.host, bad);
+                scene.denied(denial);
+                Error::DestinationIpProhibited
+            }
+        })?;
+        let stream = connect::connect(scene, target, addresses).await?;
+        let limits = scene.grant.limits();
+        let in_memory = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let (sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_headers(in_memory(limits.http_headers))
+            .max_buf_size(in_memory(limits.http_header_bytes).max(MIN_BUFFER))
+            .handshake(wasmtime_wasi_http::io::TokioIo::new(stream))
+            .await?;
+        Ok(Connection { sender, _driver: body::Driver::spawn(connection) })
+    }
+
+    async fn over(
+        &self,
+        mut connection: Connection,
+        key: &Key,
+        request: Request<WasiBody>,
+        times: &Times,
+    ) -> Result<Response<WasiBody>, (Error, Option<Box<Request<WasiBody>>>)> {
+        let sending = connection.sender.try_send_request(request);
+        let mut response = match tokio::time::timeout(times.first_byte, sending).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(mut failed)) => {
+                let unsent = failed.take_message().map(Box::new);
+                return Err((self.failed(failed.into_error()), unsent));
+            }
+            Err(_) => return Err((Error::ConnectionReadTimeout, None)),
+        };
+        self.head(&response).map_err(|error| (error, None))?;
+        secret::redact(&self.scene, &mut response);
+        let lease = Lease { connection, key: key.clone(), pool: Arc::clone(&self.pool) };
+        let wrap = |inner| {
+            let scene = Arc::clone(&self.scene);
+            body::Incoming::new(inner, scene, times.between, times.ends, lease).boxed_unsync()
+        };
+        Ok(response.map(wrap))
+    }
+
+    fn failed(&self, error: hyper::Error) -> Error {
+        match error.is_parse_too_large() {
+            true => self.header_too_large(),
+            false => Error::from(error),
+        }
+    }
+
+    fn header_too_large(&self) -> Error {
+        let limit = self.scene.grant.limits().http_header_bytes;
+        Error::HttpResponseHeaderSectionSize(u32::try_from(limit).ok())
+    }
+
+    /// Whether the head of a response may be passed on.
+    fn head(&self, response: &Response<hyper::body::Incoming>) -> Result<(), Error> {
+        if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::HttpUpgradeFailed);
+        }
+        let fields = response.headers().iter();
+        let bytes: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        match bytes as u64 > self.scene.grant.limits().http_header_bytes {
+            true => Err(self.header_too_large()),
+            false => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

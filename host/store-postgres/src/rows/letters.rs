@@ -36,9 +36,15 @@ pub(crate) async fn post(session: &Session, letter: &Letter) -> Result<u64, Fail
                 &CHANNEL,
             ],
         )
-        .await?;
-    if let Some(row) = kept {
-        return unsigned(&row, 0);
+        .await;
+    match kept {
+        Ok(Some(row)) => return unsigned(&row, 0),
+        // The same letter was kept meanwhile.
+        Err(fail) if fail.is_duplicate() => {
+            return known(session, letter).await?.ok_or(fail);
+        }
+        Err(fail) => return Err(fail),
+        Ok(None) => {}
     }
     // The run changed since it was looked at.
     let row = super::summary(session, letter.run).await?;

@@ -32,7 +32,6 @@ CREATE TABLE longshore.runs (
 
 CREATE INDEX runs_by_state ON longshore.runs (state, id);
 CREATE INDEX runs_by_component ON longshore.runs (component, id);
-CREATE INDEX runs_by_start ON longshore.runs (started);
 CREATE INDEX runs_by_due ON longshore.runs (due, id) WHERE due IS NOT NULL;
 
 CREATE TABLE longshore.entries (

@@ -22,9 +22,8 @@ ALTER TABLE runs ADD COLUMN due INTEGER AS (
 
 CREATE INDEX runs_by_due ON runs (due) WHERE due IS NOT NULL;
 
--- For lists of one component, newest first, and of a span of time.
+-- For lists of one component, newest first. (Ids sort by time: a span of time needs no index.)
 CREATE INDEX runs_by_component ON runs (component, id);
-CREATE INDEX runs_by_start ON runs (started);
 
 -- A letter that was taken keeps its row, so that it is known when it comes again, and loses its bytes.
 CREATE TABLE letters (

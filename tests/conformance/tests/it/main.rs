@@ -13,6 +13,7 @@ mod desk;
 mod faults;
 mod foreign;
 mod home;
+mod hosts;
 mod input;
 mod lies;
 mod offline;

@@ -17,6 +17,7 @@ mod journal;
 mod limits;
 mod publish;
 mod registries;
+mod secrets;
 mod stage;
 mod trust;
 mod workflows;

@@ -10,7 +10,7 @@ use super::{Row, age, seconds, unpinned};
 use crate::commands::Done;
 use crate::context::Context;
 use crate::error::Error;
-use crate::files;
+use crate::files::Draft;
 use crate::render::table;
 
 const EXAMPLES: &str = "\
@@ -132,9 +132,9 @@ fn make(folder: &Path) -> Result<(), Error> {
 /// of that name, which an attempt that was cut short left, is replaced.
 async fn archive(row: &RunSummary, folder: &Path, journal: &Journal) -> Result<(), Error> {
     let mut chain = Chain::new();
-    let mut lines = Vec::new();
+    let mut file = Draft::new(&folder.join(format!("{}.jsonl", row.run)))?;
     let head = json!({ "longshore-archive": 1, "run": Row::of(row) });
-    line(&mut lines, &head);
+    file.add(&line(&head))?;
     let mut next = 0;
     while next < row.entries {
         let page = journal.records(row.run, next, PAGE).await?;
@@ -149,18 +149,19 @@ async fn archive(row: &RunSummary, folder: &Path, journal: &Journal) -> Result<(
                 let what = format!("entry {next}");
                 return Err(journal::Error::Edited { run: row.run, what }.into());
             };
-            line(&mut lines, &json!({ "hash": record.hash, "entry": text }));
+            file.add(&line(&json!({ "hash": record.hash, "entry": text })))?;
             next += 1;
         }
     }
     if let Some(stored) = journal.receipt(row.run).await? {
         let receipt = String::from_utf8_lossy(&stored.receipt.bytes);
-        line(&mut lines, &json!({ "receipt": receipt, "digest": stored.receipt.digest }));
+        file.add(&line(&json!({ "receipt": receipt, "digest": stored.receipt.digest })))?;
     }
-    files::replace_private(&folder.join(format!("{}.jsonl", row.run)), &lines)
+    file.publish()
 }
 
-fn line(lines: &mut Vec<u8>, document: &serde_json::Value) {
-    lines.extend_from_slice(document.to_string().as_bytes());
-    lines.push(b'\n');
+fn line(document: &serde_json::Value) -> Vec<u8> {
+    let mut line = document.to_string().into_bytes();
+    line.push(b'\n');
+    line
 }

@@ -1,4 +1,4 @@
-//! Resolve once, vet every address, connect to a vetted one, and keep the name for TLS.
+//! Connect to a vetted address, and keep the name for TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,23 +9,26 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use wasmtime_wasi_http::Error;
 
-use super::{Target, address};
+use super::Target;
+use crate::call::Scene;
+use crate::capability::net::{Metered, literal};
 
 /// A connection, with or without TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
-/// Addresses that we try before giving up.
-const MAX_ADDRESSES: usize = 8;
-
-/// Connects to `target`, whose scope was checked.
-pub(super) async fn connect(target: &Target) -> Result<Box<dyn Stream>, Error> {
-    let addresses = resolve(target).await?;
+/// Connects to `target` at one of `addresses`, which were vetted; nothing is looked up here.
+pub(super) async fn connect(
+    scene: &Arc<Scene>,
+    target: &Target,
+    addresses: Vec<IpAddr>,
+) -> Result<Box<dyn Stream>, Error> {
     let mut last = None;
     for address in addresses {
-        match TcpStream::connect(address).await {
+        match TcpStream::connect(SocketAddr::new(address, target.port)).await {
             Ok(tcp) => {
                 let _ = tcp.set_nodelay(true);
+                let tcp = Metered::new(tcp, Arc::clone(scene));
                 return if target.https { secure(target, tcp).await } else { Ok(Box::new(tcp)) };
             }
             Err(error) => last = Some(error),
@@ -34,29 +37,8 @@ pub(super) async fn connect(target: &Target) -> Result<Box<dyn Stream>, Error> {
     Err(last.map_or(Error::DestinationNotFound, Error::Connect))
 }
 
-/// The addresses of `target` that may be connected to. One forbidden address among several is enough to refuse: a name that
-/// answers with both is an attack or a mistake.
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Error> {
-    let found: Vec<IpAddr> = match address::literal(&target.host) {
-        Some(literal) => vec![literal],
-        None => tokio::net::lookup_host((target.host.as_str(), target.port))
-            .await
-            .map_err(|_| Error::DnsError { rcode: None, info_code: None })?
-            .map(|found| found.ip())
-            .take(MAX_ADDRESSES)
-            .collect(),
-    };
-    if found.is_empty() {
-        return Err(Error::DestinationNotFound);
-    }
-    if !target.private && !found.iter().all(|&ip| address::is_public(ip)) {
-        return Err(Error::DestinationIpProhibited);
-    }
-    Ok(found.into_iter().map(|ip| SocketAddr::new(ip, target.port)).collect())
-}
-
-async fn secure(target: &Target, tcp: TcpStream) -> Result<Box<dyn Stream>, Error> {
-    let name = match address::literal(&target.host) {
+async fn secure(target: &Target, tcp: Metered<TcpStream>) -> Result<Box<dyn Stream>, Error> {
+    let name = match literal(&target.host) {
         Some(ip) => ServerName::IpAddress(ip.into()),
         None => {
             ServerName::try_from(target.host.clone()).map_err(|_| Error::HttpRequestUriInvalid)?
