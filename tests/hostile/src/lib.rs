@@ -106,6 +106,8 @@ macro_rules! each_attack {
                 hop_headers / HopHeaders = "sets headers that belong to the connection";
                 length_lie / LengthLie = "announces five bytes and sends a second request behind them";
                 length_short / LengthShort = "announces more bytes than it sends";
+                connect / Connect = "asks for a tunnel with `CONNECT`, and for its own headers with `TRACE`";
+                rebound / Rebound = "asks again and again for a name that leads elsewhere each time";
                 slow_head / SlowHead = "is answered a byte at a time, and never to the end of the head";
                 slow_body / SlowBody = "is answered a byte at a time, and never to the end of the body";
                 silent / Silent = "is never answered";
@@ -125,6 +127,19 @@ macro_rules! each_attack {
                 request_flood / RequestFlood = "sends requests without end";
                 upload_flood / UploadFlood = "sends a body without end";
                 secret_in_url / SecretInUrl = "sends secrets in the URL and in headers, to a server that is there and to one that is not";
+            }
+            /// Sockets and names past their grant.
+            Sockets / sockets {
+                connect / Connect = "connects to loopback, private networks and the metadata service under a grant of any host";
+                connect_unspecified / ConnectUnspecified = "connects to `0.0.0.0` and `[::]`";
+                connect_mapped / ConnectMapped = "connects to loopback inside IPv6";
+                datagram / Datagram = "sends datagrams to loopback, a local name server and everyone";
+                look_up / LookUp = "looks up names that it was not granted";
+                look_up_loopback / LookUpLoopback = "looks up granted names that lead to loopback, there among others, and to metadata";
+                listen / Listen = "listens where it was not granted";
+                socket_flood / SocketFlood = "opens sockets without end";
+                look_up_flood / LookUpFlood = "looks up names without end";
+                connect_flood / ConnectFlood = "connects without end";
             }
             /// Components that call one another in one run.
             Calls / calls {

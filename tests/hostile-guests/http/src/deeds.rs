@@ -67,7 +67,8 @@ pub(crate) fn carry_out(attack: Http, port: u16) -> Result<String, String> {
         ),
         Http::Unspecified => at(port, &["0.0.0.0", "0", "[::]", "0.0.0.0."]),
         Http::Localhost => at(port, &["localhost", "LOCALHOST", "a.localhost"]),
-        Http::NameToLoopback => at(port, &["loopback.test"]),
+        Http::NameToLoopback => at(port, &["loopback.test", "mixed.test", "metadata.test"]),
+        Http::Rebound => at(port, &["rebound.test"; 8]),
         Http::Metadata => plain(&[
             "169.254.169.254",
             "[fd00:ec2::254]",
@@ -220,6 +221,14 @@ fn trick(attack: Http, here: String) -> Result<String, String> {
             ask.method = Method::Post;
             ask.body = b"hello".to_vec();
             ask.steal()
+        }
+        Http::Connect => {
+            let with = |method: Method| {
+                let mut ask = Ask::get(&here, "/");
+                ask.method = method;
+                ask.steal()
+            };
+            tries([("connect", with(Method::Connect)), ("trace", with(Method::Trace))])
         }
         Http::RequestFlood => loop {
             Ask::get(&here, "/small").exchange()?;

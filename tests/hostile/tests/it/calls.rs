@@ -11,11 +11,11 @@ use crate::ground::{Ground, attack};
 use crate::publish::{key, only, publish};
 use crate::stage::{Stage, both, ceiling};
 
-/// A component that exports `hostile:<name>/calls` with `go`, made of `body`; `import` is what it calls, as `$go`.
-fn component(name: &str, import: Option<&str>, body: &str, export: &str) -> Vec<u8> {
+/// A component that exports `hostile:<name>/calls` with `go`, made of `body`; `import` is what it calls, as `$go`, pinned.
+fn component(name: &str, import: Option<(&str, Digest)>, body: &str, export: &str) -> Vec<u8> {
     let (imports, with, function) = match import {
         None => (String::new(), "", ""),
-        Some(other) => (
+        Some((other, _)) => (
             format!(
                 r#"(import "hostile:{other}/calls@1.0.0" (instance $other
                      (export "go" (func (result u32)))))
@@ -34,7 +34,7 @@ fn component(name: &str, import: Option<&str>, body: &str, export: &str) -> Vec<
           (func $lifted (result u32) (canon lift (core func $i "go")))
           {export})"#
     );
-    let dependencies = import.map_or_else(String::new, |other| {
+    let dependencies = import.map_or_else(String::new, |(other, _)| {
         format!(
             "[dependencies]\n\"hostile:{other}/calls@1.0.0\" = {{ reference = \"team/{other}\", \
              version = \"^1.0\" }}\n"
@@ -44,7 +44,11 @@ fn component(name: &str, import: Option<&str>, body: &str, export: &str) -> Vec<
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nkind = \"{kind}\"\n{dependencies}"
     );
-    let manifest = Manifest::from_toml(&manifest, "longshore.toml").unwrap();
+    let mut manifest = Manifest::from_toml(&manifest, "longshore.toml").unwrap();
+    if let Some((_, digest)) = import {
+        let version = "1.0.0".parse().unwrap();
+        manifest.dependencies[0].pinned = Some(Pin { version, digest });
+    }
     embedded(&wat(&text), &manifest)
 }
 
@@ -53,17 +57,6 @@ fn exported(name: &str) -> String {
         r#"(instance $out (export "go" (func $lifted)))
            (export "hostile:{name}/calls@1.0.0" (instance $out))"#
     )
-}
-
-/// `component` with its one dependency pinned.
-fn pinned(component: &[u8], digest: Digest) -> Vec<u8> {
-    let section = longshore::engine::Engine::manifest_section("pinned", component).unwrap().unwrap();
-    let mut manifest = Manifest::from_embedded(&section).unwrap();
-    manifest.dependencies[0].pinned = Some(Pin { version: "1.0.0".parse().unwrap(), digest });
-    // The section is the last of the component: it is replaced by a new one.
-    let start = component.len() - section.len();
-    let head = component[..start].windows(2).rposition(|at| at[0] == 0).unwrap();
-    embedded(&component[..head], &manifest)
 }
 
 const FOR_EVER: &str = "(loop $l (drop (call $go)) (br $l)) (i32.const 0)";
@@ -84,15 +77,16 @@ pub(crate) async fn meet(ground: &Ground, what: Calls) {
     let author = key(1);
     let leaf = component("leaf", None, leaf, &exported("leaf"));
     let digest = publish(&name("leaf"), leaf, &author).await.manifest.digest;
-    let middle = component("middle", Some("leaf"), middle, &exported("middle"));
-    let digest = publish(&name("middle"), pinned(&middle, digest), &author).await.manifest.digest;
+    let middle = component("middle", Some(("leaf", digest)), middle, &exported("middle"));
+    let digest = publish(&name("middle"), middle, &author).await.manifest.digest;
     let lifted = r#"(export "attack" (func $lifted))"#;
-    let root = pinned(&component("root", Some("middle"), root, lifted), digest);
+    let root = component("root", Some(("middle", digest)), root, lifted);
     publish(&name("root"), root, &author).await;
 
     let stage = Stage::with(|b| b.trust(only(&author)).allocation(ground.allocation));
     let target = Target::parse(&name("root")).unwrap();
-    let policy = both(ceiling(LimitName::Calls, 100), ceiling(LimitName::DeadlineMs, deadline(what)));
+    let policy =
+        both(ceiling(LimitName::Calls, 100), ceiling(LimitName::DeadlineMs, deadline(what)));
     let request: Request = attack(&target, "[]", policy);
     stage.host.prepare(&request.target, &request.allow).await.unwrap();
     let ran = stage.run(&request).await;

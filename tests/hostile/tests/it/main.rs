@@ -15,6 +15,7 @@ mod paths;
 mod publish;
 mod resources;
 mod server;
+mod sockets;
 #[path = "../../../e2e/tests/it/stage.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod stage;
