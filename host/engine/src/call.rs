@@ -36,6 +36,8 @@ pub struct RunContext(Arc<RunShared>);
 #[derive(Debug)]
 struct RunShared {
     ledger: Ledger,
+    /// Calls that components made of one another, at any depth.
+    made: AtomicU64,
     usage: Mutex<Usage>,
     secrets: secret::Fetched,
     uses: Mutex<Uses>,
@@ -93,6 +95,7 @@ impl RunContext {
             files_created: AtomicU64::new(0),
             elapsed: Arc::default(),
             area: Mutex::default(),
+            made: AtomicU64::new(0),
         }))
     }
 
@@ -420,8 +423,12 @@ impl Scene {
             LimitName::Processes => &self.counters.processes,
             _ => return true,
         };
-        let before = counter.fetch_add(n, Ordering::Relaxed);
-        let within = before.saturating_add(n) <= self.grant.limits().get(name);
+        let mut used = counter.fetch_add(n, Ordering::Relaxed).saturating_add(n);
+        // This budget is the run's: calls that call must not multiply it.
+        if name == LimitName::Calls {
+            used = self.cx.0.made.fetch_add(n, Ordering::Relaxed).saturating_add(n);
+        }
+        let within = used <= self.grant.limits().get(name);
         if !within {
             self.hit(name);
         }
@@ -491,6 +498,7 @@ impl Scene {
             datagrams: read(&self.counters.datagrams),
             lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
+            ..Usage::default()
         }
     }
 }

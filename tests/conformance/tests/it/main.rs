@@ -22,5 +22,6 @@ mod offline;
 mod private;
 mod published;
 mod receipts;
+mod strace;
 mod taken;
 mod trust;
