@@ -128,6 +128,11 @@ fn used(buffer: &mut Vec<u8>, usage: &Usage) {
         http_requests,
         http_sent_bytes,
         http_received_bytes,
+        egress_sent_bytes,
+        egress_received_bytes,
+        connections,
+        datagrams,
+        lookups,
         calls,
     } = *usage;
     let mut first = true;
@@ -140,6 +145,11 @@ fn used(buffer: &mut Vec<u8>, usage: &Usage) {
         ("\"http-requests\":", http_requests),
         ("\"http-sent-bytes\":", http_sent_bytes),
         ("\"http-received-bytes\":", http_received_bytes),
+        ("\"egress-sent-bytes\":", egress_sent_bytes),
+        ("\"egress-received-bytes\":", egress_received_bytes),
+        ("\"connections\":", connections),
+        ("\"datagrams\":", datagrams),
+        ("\"lookups\":", lookups),
         ("\"calls\":", calls),
     ] {
         if used > 0 {

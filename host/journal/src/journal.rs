@@ -219,7 +219,7 @@ impl Journal {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn records(&self, run: RunId) -> Result<Vec<Record>> {
+    pub async fn all_records(&self, run: RunId) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         loop {
             let from = records.len() as u64;

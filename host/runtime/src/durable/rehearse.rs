@@ -111,7 +111,7 @@ impl Longshore {
                 components.push(ExportedComponent { name, digest, bytes: STANDARD.encode(bytes) });
             }
         }
-        let records = self.0.journal.records(run).await?;
+        let records = self.0.journal.all_records(run).await?;
         let text = |record: &Record| String::from_utf8_lossy(&record.bytes).into_owned();
         let entries = records.iter().map(text).collect();
         let host = VERSION.to_owned();
