@@ -32,7 +32,7 @@ const MISTAKES: &[Mistake] = &[
     mistake("permit (principal, action, resource)\nwhen { 1 };", (2, 8), SYNTAX, "type", ""),
     mistake("permit (principal == ?principal, action, resource);", (1, 1), SYNTAX, "templates", ""),
     mistake(
-        r#"permit (principal, action == Action::"htttp", resource);"#,
+        r#"permit (principal, action == Action::"htp", resource);"#,
         (1, 30),
         UNKNOWN,
         "unrecognized action",
