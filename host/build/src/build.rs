@@ -10,7 +10,9 @@ use longshore_reference::{Digest, Kind, Lockfile, MANIFEST_MAX_BYTES, Manifest};
 
 use crate::lock::{self, Terms};
 use crate::toolchain::{self, Cargo};
-use crate::{Error, MANIFEST, MAX_COMPONENT_BYTES, Result, Revision, companion, component, deps, embed, file};
+use crate::{
+    Error, MANIFEST, MAX_COMPONENT_BYTES, Result, Revision, companion, component, deps, embed, file,
+};
 
 /// Is given each line that the author's toolchain writes.
 pub type OnLine<'l> = &'l mut (dyn FnMut(&str) + Send);

@@ -37,7 +37,9 @@ pub(crate) fn text(own: &str, types: &[&str], text: &str) -> Option<String> {
     if functions.is_empty() || functions.iter().any(|(name, _)| clash(name)) {
         return None;
     }
-    let mut out = format!("/// Starts calls of `{own}`, to be waited for together.\ninterface {own}{SUFFIX} {{\n");
+    let mut out = format!(
+        "/// Starts calls of `{own}`, to be waited for together.\ninterface {own}{SUFFIX} {{\n"
+    );
     let mentioned = |ty: &&&str| functions.iter().any(|(_, signature)| mentions(signature, ty));
     let used: Vec<_> = types.iter().filter(mentioned).map(|ty| format!("%{ty}")).collect();
     if !used.is_empty() {
@@ -103,7 +105,10 @@ mod tests {
         assert!(!text.contains("next"), "{text}");
         let package = format!(
             "package acme:text@1.0.0;\n{}{text}",
-            CHUNK.replace("  use longshore:action/types@0.1.0.{failure};\n", "  record failure { code: string }\n")
+            CHUNK.replace(
+                "  use longshore:action/types@0.1.0.{failure};\n",
+                "  record failure { code: string }\n"
+            )
         );
         let mut resolve = wit_parser::Resolve::default();
         resolve.push_source("workflow.wit", WORKFLOW_WIT).unwrap();

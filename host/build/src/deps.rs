@@ -65,7 +65,8 @@ pub(crate) async fn fetch(
     let mut fetched = Fetched::default();
     let mut files = wanted.files();
     let foreign = |package: &String| present.authored.contains_key(package);
-    if files.values().all(|(package, _)| package == companion::WORKFLOW_PACKAGE || foreign(package)) {
+    if files.values().all(|(package, _)| package == companion::WORKFLOW_PACKAGE || foreign(package))
+    {
         // Nothing that is written here speaks of it.
         files.retain(|_, (package, _)| package != companion::WORKFLOW_PACKAGE);
     }

@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, rehearse,
-    run, runs, sign, verify,
+    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry,
+    rehearse, run, runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()

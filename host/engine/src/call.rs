@@ -88,7 +88,12 @@ impl RunContext {
     /// # Errors
     ///
     /// When the journal cannot be written.
-    pub fn take(&self, event: Event, late: Event, letter: u64) -> Result<(), longshore_journal::Error> {
+    pub fn take(
+        &self,
+        event: Event,
+        late: Event,
+        letter: u64,
+    ) -> Result<(), longshore_journal::Error> {
         match self.0.ledger.take(event, late, letter) {
             Ok(()) => Ok(()),
             Err(Stop::Journal(error)) => Err(error),

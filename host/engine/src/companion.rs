@@ -64,7 +64,8 @@ pub(crate) fn bind(
                 let name_of = call.strip_suffix(CALL).unwrap_or(call);
                 let function = function(compiled, ready, import, name_of, interface)?;
                 check_result(compiled, ready, import, &wanted, &function)?;
-                bind_wait(&mut slot, name, &function, link::takes_failure(&wanted)).map_err(fail)?;
+                bind_wait(&mut slot, name, &function, link::takes_failure(&wanted))
+                    .map_err(fail)?;
             }
             Some((_, "subscribe")) => bind_subscribe(&mut slot, name).map_err(fail)?,
             Some((_, "cancel")) => bind_cancel(&mut slot, name).map_err(fail)?,

@@ -54,9 +54,9 @@ mod workflow {
 use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
 use workflow::longshore::workflow::{dynamic, run};
 
+pub(crate) use durable::outcome_of;
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use durable::{Awaited, Pending, PolicyHandle, Started};
-pub(crate) use durable::outcome_of;
 
 /// A span that a guest opened.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]

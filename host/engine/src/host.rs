@@ -13,9 +13,9 @@ use crate::Error;
 use crate::call::{Scene, Stdio};
 use crate::capability::stdio::Capture;
 use crate::capability::{clock, dir, env, http::Egress, random, settings, virtualized};
-use crate::retry::Options;
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
+use crate::retry::Options;
 
 /// The most that the headers of one HTTP message may hold, in bytes.
 const MAX_HEADER_BYTES: usize = 64 << 10;

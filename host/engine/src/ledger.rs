@@ -341,7 +341,8 @@ impl Ledger {
     pub(crate) fn ended(&self, flow: CallId, ended: CallEnded) -> Result<(), Stop> {
         let mut state = self.lock();
         let call = ended.call;
-        let cancelled = matches!(&ended.outcome, Outcome::Fault(f) if f.kind == FaultKind::Cancelled);
+        let cancelled =
+            matches!(&ended.outcome, Outcome::Fault(f) if f.kind == FaultKind::Cancelled);
         let at = self.record(Event::CallEnded(ended))?;
         state.calls.remove(&call);
         state.flows.remove(&call);
@@ -435,8 +436,12 @@ impl Ledger {
     fn running(&self, flow: CallId, which: impl Fn(&Running) -> bool) -> Vec<u32> {
         let state = self.lock();
         let Some(own) = state.flows.get(&flow) else { return Vec::new() };
-        let mut steps: Vec<u32> =
-            own.running.iter().filter(|(_, running)| which(running)).map(|(step, _)| *step).collect();
+        let mut steps: Vec<u32> = own
+            .running
+            .iter()
+            .filter(|(_, running)| which(running))
+            .map(|(step, _)| *step)
+            .collect();
         steps.sort_unstable();
         steps
     }
@@ -448,7 +453,11 @@ impl Ledger {
     }
 
     /// Anything but a call that the workflow asks for: found in its history, or recorded now.
-    pub(crate) fn ask(&self, flow: CallId, question: Question) -> Result<(u32, Option<Child>), Stop> {
+    pub(crate) fn ask(
+        &self,
+        flow: CallId,
+        question: Question,
+    ) -> Result<(u32, Option<Child>), Stop> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let own = state.flows.entry(flow).or_default();
@@ -549,12 +558,15 @@ impl Ledger {
     pub(crate) fn take(&self, event: Event, late: Event, letter: u64) -> Result<(), Stop> {
         let mut state = self.lock();
         let event = if state.is_news(&event) { event } else { late };
-        let (seq, at) =
-            self.run.record_letter_at(event.clone(), letter).map_err(Stop::Journal)?;
+        let (seq, at) = self.run.record_letter_at(event.clone(), letter).map_err(Stop::Journal)?;
         let at = Moment { seq, at };
         if let Event::Answered(answered) = &event {
             let what = Came::Answer(answered.answer.clone());
-            state.flows.entry(answered.call).or_default().settle(answered.step, Settled { at, what });
+            state
+                .flows
+                .entry(answered.call)
+                .or_default()
+                .settle(answered.step, Settled { at, what });
         }
         state.apply(at, &event);
         self.changed.notify_waiters();
@@ -634,7 +646,9 @@ impl Place {
 impl Question {
     /// The request as it is recorded by a workflow that saw `now` last.
     fn at(self, now: Timestamp) -> Ask {
-        let after = |ms: u64| Timestamp::from_unix_us(now.unix_us().saturating_add(ms.saturating_mul(1_000)));
+        let after = |ms: u64| {
+            Timestamp::from_unix_us(now.unix_us().saturating_add(ms.saturating_mul(1_000)))
+        };
         match self {
             Self::Timer { ms } => Ask::Timer { due: after(ms) },
             Self::Signal { name } => Ask::Signal { name },

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use longshore_journal::{Durability, durability_of_call};
 use longshore_model::{
     CallEnded, CallStarted, Event, Fault, FaultKind, Json, LimitName, Outcome, Usage,
 };
-use longshore_journal::{Durability, durability_of_call};
 use longshore_policy::Grant;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
@@ -58,7 +58,8 @@ impl Engine {
             virtualized::check(compiled, &grant)?;
         }
         dir::check(&grant)?;
-        let served = |import: &&String| !links.contains_key(*import) && started(&links, import).is_none();
+        let served =
+            |import: &&String| !links.contains_key(*import) && started(&links, import).is_none();
         let missing: Vec<_> = compiled.unmet().iter().filter(served).cloned().collect();
         if !missing.is_empty() {
             return Err(Error::UnknownImports {

@@ -72,7 +72,8 @@ impl Retry {
                 (fault.kind.code().to_owned(), retryable, None)
             }
         };
-        if matches!(outcome, Outcome::Fault(f) if matches!(f.kind, FaultKind::Host | FaultKind::Cancelled)) {
+        if matches!(outcome, Outcome::Fault(f) if matches!(f.kind, FaultKind::Host | FaultKind::Cancelled))
+        {
             return None;
         }
         let named = |codes: &[String]| codes.contains(&code);

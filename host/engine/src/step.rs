@@ -175,11 +175,7 @@ impl Step {
         })
     }
 
-    fn repeated(
-        &self,
-        parent: &Scene,
-        outcome: Outcome,
-    ) -> Result<(Vec<Val>, Outcome), Cut> {
+    fn repeated(&self, parent: &Scene, outcome: Outcome) -> Result<(Vec<Val>, Outcome), Cut> {
         repeated(parent, &self.function, outcome)
     }
 
@@ -201,7 +197,8 @@ impl Step {
         loop {
             let (values, outcome) = self.attempt(attempt, params, &mut usage).await?;
             let options = self.options.as_deref().filter(|_| !nested);
-            let Some(pause) = options.and_then(|o| o.again(failed, &outcome, || self.entropy(attempt)))
+            let Some(pause) =
+                options.and_then(|o| o.again(failed, &outcome, || self.entropy(attempt)))
             else {
                 return Ok((values, outcome, usage));
             };

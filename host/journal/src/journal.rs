@@ -11,8 +11,8 @@ use crate::keeper::{Keeper, any_host};
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
-    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt, Wakes,
-    durability_of, is_pure_run,
+    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt,
+    Wakes, durability_of, is_pure_run,
 };
 
 /// The journal of a host: a store and a clock. Clones share both.

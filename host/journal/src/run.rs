@@ -11,8 +11,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::journal::Shared;
 use crate::writer::Writer;
 use crate::{
-    Durability, Ending, Entry, Error, Fence, History, Posted, Release, Result, RunState, Subscription,
-    Ticket, Waiting,
+    Durability, Ending, Entry, Error, Fence, History, Posted, Release, Result, RunState,
+    Subscription, Ticket, Waiting,
 };
 
 /// A run that is being recorded. Clones record into the same run.

@@ -234,7 +234,11 @@ fn changed(missing: &[String], added: &[String]) -> String {
     for (word, list) in [("without", missing), ("with", added)] {
         if !list.is_empty() {
             let list: Vec<_> = list.iter().map(|item| format!("`{item}`")).collect();
-            text.push_str(&format!("{} {word} {}", if text.is_empty() { ":" } else { "," }, list.join(", ")));
+            text.push_str(&format!(
+                "{} {word} {}",
+                if text.is_empty() { ":" } else { "," },
+                list.join(", ")
+            ));
         }
     }
     text

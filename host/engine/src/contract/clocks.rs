@@ -65,7 +65,9 @@ impl monotonic_clock::Host for Host {
 async fn first(scene: &Scene, timers: &[u32]) -> wasmtime::Result<()> {
     match scene.ledger().wait(scene, timers).await {
         Ok(_) => Ok(()),
-        Err(stop @ (Stop::Cancelled | Stop::Halt(_) | Stop::Journal(_))) => Err(scene.stopped(stop)),
+        Err(stop @ (Stop::Cancelled | Stop::Halt(_) | Stop::Journal(_))) => {
+            Err(scene.stopped(stop))
+        }
     }
 }
 

@@ -33,14 +33,18 @@ impl State {
                 }
                 let owner = started.parent.map(|parent| {
                     let flow = self.flow(parent);
-                    flow.push(at, Request::Call {
-                        call: started.call,
-                        function: started.function.clone(),
-                        input: started.input,
-                    });
+                    flow.push(
+                        at,
+                        Request::Call {
+                            call: started.call,
+                            function: started.function.clone(),
+                            input: started.input,
+                        },
+                    );
                     (parent, flow.asked)
                 });
-                let open = Open { owner, attempts: started.attempt, started: at, ..Open::default() };
+                let open =
+                    Open { owner, attempts: started.attempt, started: at, ..Open::default() };
                 self.calls.insert(started.call, open);
                 self.flow(started.call).seen = at;
             }

@@ -119,7 +119,9 @@ async fn carry(
                 Err(longshore_journal::Error::Held { .. }) => {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
-                Err(longshore_journal::Error::RunClosed(_)) => break host.report(child.run).await?,
+                Err(longshore_journal::Error::RunClosed(_)) => {
+                    break host.report(child.run).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         },
@@ -132,11 +134,8 @@ fn below(ready: &Ready) -> Vec<Dependency> {
     let mut told: Vec<Dependency> = Vec::new();
     for (interface, ready) in ready.links().iter() {
         let component = identity(ready.compiled());
-        let one = Dependency {
-            interface: interface.clone(),
-            component,
-            grant: ready.grant().record(),
-        };
+        let one =
+            Dependency { interface: interface.clone(), component, grant: ready.grant().record() };
         for dependency in std::iter::once(one).chain(below(ready)) {
             let known = |d: &Dependency| {
                 (&d.interface, &d.component) == (&dependency.interface, &dependency.component)

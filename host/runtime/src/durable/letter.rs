@@ -164,10 +164,7 @@ fn open_approvals(history: &History) -> Vec<OpenApproval> {
 }
 
 /// Takes the letters that wait into the history.
-pub(super) async fn take_all(
-    run: &Run,
-    cx: &RunContext,
-) -> Result<(), longshore_journal::Error> {
+pub(super) async fn take_all(run: &Run, cx: &RunContext) -> Result<(), longshore_journal::Error> {
     loop {
         let letters = run.letters(PAGE).await?;
         if letters.is_empty() {

@@ -109,11 +109,7 @@ impl Host {
         Ok(Running::new(id, events, task, cancel))
     }
 
-    async fn drive_of(
-        self: &Arc<Self>,
-        start: &RunStarted,
-        with: Resume,
-    ) -> Result<Drive, Error> {
+    async fn drive_of(self: &Arc<Self>, start: &RunStarted, with: Resume) -> Result<Drive, Error> {
         let run = start.run;
         let no = |reason: &str| Error::NotResumable { run, reason: reason.to_owned() };
         if start.function == "*" {

@@ -128,8 +128,18 @@ fn killed_at_any_moment_every_run_ends_and_no_step_runs_again_after_its_end() {
     let outside = format!("dir=/ledger={}:rw", desk.at("outside").display());
     let input = r#"{"names": ["a", "b", "c", "d", "e", "f", "g", "h"]}"#;
     let run = [
-        "run", &flow, "--function", "sequence", "--input", input, "--key", "publisher.pub",
-        "--allow", &outside, "--allow", "clock",
+        "run",
+        &flow,
+        "--function",
+        "sequence",
+        "--input",
+        input,
+        "--key",
+        "publisher.pub",
+        "--allow",
+        &outside,
+        "--allow",
+        "clock",
     ];
     // Compiles, and shows how long a run takes that nobody kills.
     let began = std::time::Instant::now();
@@ -174,7 +184,8 @@ fn a_run_is_told_things_from_another_process_and_goes_on_in_a_third() {
     let flow = harbour(&desk, &registry.address().to_string());
     let outside = format!("dir=/ledger={}:rw", desk.at("outside").display());
     let common = ["--key", "publisher.pub", "--allow", &outside, "--allow", "clock"];
-    let waiting = [&["run", &flow, "--function", "signals", "--input", "[2]"], &common[..]].concat();
+    let waiting =
+        [&["run", &flow, "--function", "signals", "--input", "[2]"], &common[..]].concat();
     let child = desk.start(&waiting);
     let began = std::time::Instant::now();
     let run = loop {
@@ -204,7 +215,10 @@ fn a_run_is_told_things_from_another_process_and_goes_on_in_a_third() {
         assert!(began.elapsed() < Duration::from_secs(60), "{said}");
         std::thread::sleep(Duration::from_millis(500));
     };
-    assert_eq!(serde_json::from_str::<Value>(&resumed).unwrap(), serde_json::json!(["1", "\"two\""]));
+    assert_eq!(
+        serde_json::from_str::<Value>(&resumed).unwrap(),
+        serde_json::json!(["1", "\"two\""])
+    );
     // It goes into one file, and comes out of it.
     desk.does(&["runs", "export", &run, "-o", "run.json"]);
     let replayed = desk.document(&["replay", "run.json"]);

@@ -235,7 +235,8 @@ pub(super) async fn approve(args: Answer, context: &Context) -> Done {
     };
     let hint = "write it as `CALL.STEP`, as `longshore runs approve RUN` shows it";
     let which = args.step.as_deref().map(|step| {
-        let parsed = step.split_once('.').and_then(|(c, s)| Some((c.parse().ok()?, s.parse().ok()?)));
+        let parsed =
+            step.split_once('.').and_then(|(c, s)| Some((c.parse().ok()?, s.parse().ok()?)));
         parsed.ok_or_else(|| Error::bad(format!("`{step}` is no step"), hint))
     });
     let which = which.transpose()?;
@@ -252,7 +253,10 @@ async fn questions(host: &Longshore, run: RunId, context: &Context) -> Done {
     context.output.result(&document, || {
         let line = |open: &longshore::OpenApproval| {
             let (options, step) = (open.approval.options.join(" / "), open.step);
-            let due = open.approval.due.map_or_else(String::new, |due| format!(" until {}", due.rfc3339()));
+            let due = open
+                .approval
+                .due
+                .map_or_else(String::new, |due| format!(" until {}", due.rfc3339()));
             format!("{}.{step}  {}  [{options}]{due}", open.call, open.approval.question)
         };
         let lines: Vec<_> = open.iter().map(line).collect();

@@ -159,7 +159,12 @@ impl Steps {
                 self.row(at, 0, what, String::new());
             }
             Event::RunDiverged(divergence) => {
-                self.row(at, 0, format!("run diverged {}", brief(&divergence.to_string(), 160)), String::new());
+                self.row(
+                    at,
+                    0,
+                    format!("run diverged {}", brief(&divergence.to_string(), 160)),
+                    String::new(),
+                );
             }
             Event::Output(output) => {
                 let name = match output.stream {

@@ -70,7 +70,8 @@ impl Harbour {
         let pinned = |toml: &str, pins: &[longshore::reference::Digest]| {
             let mut manifest = Manifest::from_toml(toml, "longshore.toml").unwrap();
             for (dependency, digest) in manifest.dependencies.iter_mut().zip(pins) {
-                dependency.pinned = Some(Pin { version: "1.0.0".parse().unwrap(), digest: *digest });
+                dependency.pinned =
+                    Some(Pin { version: "1.0.0".parse().unwrap(), digest: *digest });
             }
             embedded(&guest("flow"), &manifest)
         };
