@@ -123,6 +123,15 @@ impl Steps {
                 self.row(at, depth, format!("~ {}", brief(&effect.result, 100)), String::new());
             }
             Event::Logged(logged) => self.logged(at, logged),
+            Event::Output(output) => {
+                let name = match output.stream {
+                    Stream::Stdout => "stdout",
+                    Stream::Stderr => "stderr",
+                };
+                let depth = self.depth(Some(output.call));
+                let what = format!("{name}: {}", brief(output.text.trim_end(), 60));
+                self.row(at, depth, what, size(output.text.len() as u64));
+            }
             Event::RunEnded(end) => {
                 let (word, out) = ending(&end.outcome);
                 let much = format!("{out}{}", duration(end.usage.wall_us));
@@ -177,15 +186,6 @@ impl Steps {
                     format!("run diverged {}", brief(&divergence.to_string(), 160)),
                     String::new(),
                 );
-            }
-            Event::Output(output) => {
-                let name = match output.stream {
-                    Stream::Stdout => "stdout",
-                    Stream::Stderr => "stderr",
-                };
-                let depth = self.depth(Some(output.call));
-                let what = format!("{name}: {}", brief(output.text.trim_end(), 60));
-                self.row(at, depth, what, size(output.text.len() as u64));
             }
             _ => {}
         }
