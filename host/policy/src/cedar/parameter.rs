@@ -1,13 +1,14 @@
 //! What only the operator says of a scope, as annotations of the policy that permits it.
 
-use longshore_model::CapabilityKind;
+use longshore_model::{CapabilityKind, Scope};
 
 use super::Kinds;
 use crate::Parameter;
+use crate::parameter::read_exec;
 use crate::rule::{beside, check_host};
 
 /// The annotations that say what stands behind a scope.
-pub(crate) const NAMES: &[&str] = &["host"];
+pub(crate) const NAMES: &[&str] = &["host", "mode", "program"];
 
 /// The annotation that says it.
 pub(crate) fn annotation(parameter: &Parameter) -> Option<(&'static str, String)> {
@@ -15,6 +16,8 @@ pub(crate) fn annotation(parameter: &Parameter) -> Option<(&'static str, String)
         // A secret's binding has a section of its own, by name.
         Parameter::None | Parameter::Secret(_) => None,
         Parameter::Folder(folder) => Some(("host", folder.to_string_lossy().into_owned())),
+        Parameter::Program(file) => Some(("program", file.to_string_lossy().into_owned())),
+        Parameter::Clock(_) | Parameter::Seed(_) => parameter.mode().map(|mode| ("mode", mode)),
     }
 }
 
@@ -36,7 +39,23 @@ pub(crate) fn read(
                 .and_then(|()| check_host(value))
                 .map(|()| Parameter::Folder(beside(file, value))),
         ),
+        "mode" => Some(match kinds.only() {
+            Some(kind) => Parameter::read_mode(kind, value),
+            None => Err("`@mode` is for policies about one action alone".to_owned()),
+        }),
+        "program" => Some(only(CapabilityKind::Exec).and_then(|()| program(value))),
         _ => None,
+    }
+}
+
+/// An absolute path, with nothing after it that could be an argument.
+fn program(value: &str) -> Result<Parameter, String> {
+    match read_exec(value) {
+        Ok((Scope::Exec(scope), Parameter::Program(file))) if scope.arguments().is_empty() => {
+            Ok(Parameter::Program(file))
+        }
+        Ok(_) => Err(format!("`{}` is not the absolute path of a program", value.escape_debug())),
+        Err(why) => Err(why),
     }
 }
 
