@@ -33,6 +33,7 @@ struct RunShared {
     secrets: secret::Fetched,
     uses: Mutex<Uses>,
     rates: Rates,
+    spent: AtomicU64,
 }
 
 impl RunContext {
@@ -41,7 +42,15 @@ impl RunContext {
     pub fn new(run: Run) -> Self {
         let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
         let (rates, secrets) = (Rates::default(), secret::Fetched::default());
-        Self(Arc::new(RunShared { run, calls, usage, uses, rates, secrets }))
+        Self(Arc::new(RunShared {
+            run,
+            calls,
+            usage,
+            uses,
+            rates,
+            secrets,
+            spent: AtomicU64::new(0),
+        }))
     }
 
     /// The run's journal.
@@ -68,6 +77,18 @@ impl RunContext {
 
     pub(crate) fn rates(&self) -> &Rates {
         &self.0.rates
+    }
+
+    /// Takes `micros` from the run's budget of money; what is left then, or none where it is not enough.
+    pub(crate) fn spend(&self, micros: u64, limit: u64) -> Option<u64> {
+        let fits = |spent: u64| spent.checked_add(micros).filter(|&sum| sum <= limit);
+        let before = self.0.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(limit - before - micros)
+    }
+
+    /// What the run has spent of its budget of money.
+    pub(crate) fn spent(&self) -> u64 {
+        self.0.spent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn next_call(&self) -> CallId {
@@ -105,6 +126,7 @@ pub(crate) struct Counters {
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
+    pub(crate) spent_micros: AtomicU64,
 }
 
 /// Who calls, under which grant, into which journal. Capabilities reach the journal only through this.
@@ -198,6 +220,13 @@ impl Scene {
         }
     }
 
+    /// Journals the intent of an effect that nobody outside sees; it is not waited for until it is synced.
+    pub(crate) fn begin(&self, what: Effect) -> u32 {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        effect
+    }
+
     /// Journals what came of an effect.
     pub(crate) fn effect_ended(&self, effect: u32, result: String) {
         self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
@@ -281,6 +310,7 @@ impl Scene {
             datagrams: read(&self.counters.datagrams),
             lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
+            spent_micros: read(&self.counters.spent_micros),
         }
     }
 }

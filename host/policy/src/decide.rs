@@ -11,9 +11,7 @@ use crate::hint;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
 use crate::rule::{Rule, Target};
-use crate::{
-    Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Parameter, Policy, Refusal, Role,
-};
+use crate::{Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Parameter, Policy, Refusal, Role};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.

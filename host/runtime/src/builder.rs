@@ -8,7 +8,7 @@ use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
-use longshore_ports::{Backing, Vault};
+use longshore_ports::{Backing, KeyValue, MemoryKeyValue, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::{Error, Home, SystemClock};
@@ -198,6 +198,13 @@ impl Builder {
         self
     }
 
+    /// Where buckets of keys and values are kept. Without it they last as long as this host.
+    #[must_use]
+    pub fn keyvalue(mut self, store: Arc<dyn KeyValue>) -> Self {
+        self.backing.keyvalue = Some(store);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -218,10 +225,12 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
+        let mut backing = self.backing;
+        backing.keyvalue.get_or_insert_with(|| Arc::new(MemoryKeyValue::default()));
         let engine = Engine::new(EngineConfig {
             allocation: self.allocation,
             cache,
-            backing: self.backing,
+            backing,
             resolver: self.resolver,
         })?;
         let registry = Registry::new(registry);

@@ -114,6 +114,16 @@ limits! {
     lookups / Lookups = 100, "lookups", "lookups";
     /// Sockets that one call makes.
     sockets / Sockets = 64, "sockets", "sockets";
+    /// Keys and values of one bucket, together.
+    keyvalue_bytes / KeyvalueBytes = 64 << 20, "keyvalue-bytes", "bytes";
+    /// Keys of one bucket.
+    keyvalue_keys / KeyvalueKeys = 100_000, "keyvalue-keys", "keys";
+    /// One value in a bucket.
+    keyvalue_value_bytes / KeyvalueValueBytes = 1 << 20, "keyvalue-value-bytes", "bytes";
+    /// One key in a bucket.
+    keyvalue_key_bytes / KeyvalueKeyBytes = 1024, "keyvalue-key-bytes", "bytes";
+    /// Money that actions charge to one run, in millionths of the operator's unit.
+    spend_micros / SpendMicros = 0, "spend-micros", "micros";
     /// Calls from a workflow to actions, in one run.
     calls / Calls = 100_000, "calls", "calls";
     /// How deep calls may nest.
