@@ -19,5 +19,6 @@ mod publish;
 mod registries;
 mod secrets;
 mod stage;
+mod stores;
 mod trust;
 mod workflows;
