@@ -46,6 +46,7 @@ struct RunShared {
     files_created: AtomicU64,
     elapsed: Arc<Elapsed>,
     area: Mutex<Option<Arc<Area>>>,
+    spent: AtomicU64,
     slots: tokio::sync::Semaphore,
     options: RunOptions,
 }
@@ -96,6 +97,7 @@ impl RunContext {
             elapsed: Arc::default(),
             area: Mutex::default(),
             made: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
         }))
     }
 
@@ -186,6 +188,18 @@ impl RunContext {
         &self.0.slots
     }
 
+    /// Takes `micros` from the run's budget of money; what is left then, or none where it is not enough.
+    pub(crate) fn spend(&self, micros: u64, limit: u64) -> Option<u64> {
+        let fits = |spent: u64| spent.checked_add(micros).filter(|&sum| sum <= limit);
+        let before = self.0.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(limit - before - micros)
+    }
+
+    /// What the run has spent of its budget of money.
+    pub(crate) fn spent(&self) -> u64 {
+        self.0.spent.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add_usage(&self, usage: &Usage) {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner).add(usage);
     }
@@ -220,6 +234,7 @@ pub(crate) struct Counters {
     pub(crate) file_write_bytes: AtomicU64,
     pub(crate) files_created: AtomicU64,
     pub(crate) processes: AtomicU64,
+    pub(crate) spent_micros: AtomicU64,
 }
 
 /// Who calls, under which grant, into which journal. Capabilities reach the journal only through this.
@@ -398,6 +413,13 @@ impl Scene {
         }
     }
 
+    /// Journals the intent of an effect that nobody outside sees; it is not waited for until it is synced.
+    pub(crate) fn begin(&self, what: Effect) -> u32 {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        effect
+    }
+
     /// Journals what came of an effect.
     pub(crate) fn effect_ended(&self, effect: u32, result: String) {
         self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
@@ -498,6 +520,7 @@ impl Scene {
             datagrams: read(&self.counters.datagrams),
             lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
+            spent_micros: read(&self.counters.spent_micros),
             ..Usage::default()
         }
     }

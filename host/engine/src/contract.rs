@@ -29,6 +29,35 @@ mod action {
     });
 }
 
+mod wasi {
+    wasmtime::component::bindgen!({
+        path: "../../wit/wasi-logging-0.1.0-draft",
+        world: "wasi:logging/imports",
+        imports: { default: trappable },
+    });
+}
+
+mod keyvalue_draft {
+    wasmtime::component::bindgen!({
+        path: "../../wit/wasi-keyvalue-0.2.0-draft",
+        world: "wasi:keyvalue/imports",
+        imports: { default: async | trappable },
+        with: { "wasi:keyvalue/store.bucket": crate::capability::keyvalue::Bucket },
+    });
+}
+
+mod keyvalue_draft2 {
+    wasmtime::component::bindgen!({
+        path: "../../wit/wasi-keyvalue-0.2.0-draft2",
+        world: "wasi:keyvalue/imports",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::capability::keyvalue::Bucket,
+            "wasi:keyvalue/atomics.cas": crate::capability::keyvalue::Cas,
+        },
+    });
+}
+
 mod workflow {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-workflow-0.1.0",
@@ -58,10 +87,13 @@ mod workflow {
     });
 }
 
-pub(crate) use action::longshore::action::secrets;
 use action::longshore::action::{
     attempt, log, processes, progress, settings as setting_words, spans, types,
 };
+pub(crate) use action::longshore::action::{budget, secrets};
+pub(crate) use keyvalue_draft::wasi::keyvalue as keyvalue1;
+pub(crate) use keyvalue_draft2::wasi::keyvalue as keyvalue2;
+pub(crate) use wasi::wasi::logging::logging;
 use workflow::longshore::workflow::{dynamic, run};
 
 pub(crate) use durable::outcome_of;
@@ -87,6 +119,10 @@ const SERVED: &[&str] = &[
     "wasi:http/outgoing-handler",
     "wasi:http/client",
     "wasi:config/store",
+    "wasi:logging/logging",
+    "wasi:keyvalue/store",
+    "wasi:keyvalue/atomics",
+    "wasi:keyvalue/batch",
     "longshore:action/",
     "longshore:workflow/",
 ];
@@ -124,6 +160,9 @@ pub(crate) fn linker(
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;
+    keyvalue_draft::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    keyvalue_draft2::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    wasi::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     action::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     workflow::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     Ok(linker)

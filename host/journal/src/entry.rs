@@ -134,6 +134,7 @@ fn used(buffer: &mut Vec<u8>, usage: &Usage) {
         datagrams,
         lookups,
         calls,
+        spent_micros,
     } = *usage;
     let mut first = true;
     for (name, used) in [
@@ -151,6 +152,7 @@ fn used(buffer: &mut Vec<u8>, usage: &Usage) {
         ("\"datagrams\":", datagrams),
         ("\"lookups\":", lookups),
         ("\"calls\":", calls),
+        ("\"spent-micros\":", spent_micros),
     ] {
         if used > 0 {
             if !std::mem::take(&mut first) {

@@ -324,6 +324,24 @@ pub enum Effect {
         /// The name of the secret.
         name: String,
     },
+    /// A write to a bucket of keys and values.
+    Keyvalue {
+        /// The bucket.
+        bucket: String,
+        /// `set`, `delete`, `increment` or `swap`.
+        write: String,
+        /// The key, cut off where it is long; of several, the first.
+        key: String,
+        /// How many keys.
+        keys: u64,
+    },
+    /// Money that an action charges to the run.
+    Charge {
+        /// How much, in millionths of the operator's unit of money.
+        micros: u64,
+        /// What for, in the action's words.
+        what: String,
+    },
     /// A TCP connection.
     Tcp {
         /// The name that was looked up for it, or the address itself.
@@ -369,6 +387,13 @@ impl fmt::Display for Effect {
             Self::Http { method, url } => write!(f, "{method} {url}"),
             Self::Secret { name } => write!(f, "fetch the secret `{name}`"),
             Self::Reveal { name } => write!(f, "reveal the secret `{name}`"),
+            Self::Keyvalue { bucket, write, key, keys: 1 } => {
+                write!(f, "{write} `{}` in the bucket `{bucket}`", key.escape_debug())
+            }
+            Self::Keyvalue { bucket, write, keys, .. } => {
+                write!(f, "{write} {keys} keys in the bucket `{bucket}`")
+            }
+            Self::Charge { micros, what } => write!(f, "charge {micros} micros for {what}"),
             Self::Tcp { host, address } => write!(f, "tcp {host} at {address}"),
             Self::Udp { host, address } => write!(f, "udp {host} at {address}"),
             Self::Dns { name } => write!(f, "dns {name}"),

@@ -48,6 +48,9 @@ pub struct Usage {
     /// Calls made to actions.
     #[serde(skip_serializing_if = "is_zero")]
     pub calls: u64,
+    /// Money charged, in millionths of the operator's unit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub spent_micros: u64,
 }
 
 // serde's `skip_serializing_if` passes a reference.
@@ -73,5 +76,6 @@ impl Usage {
         self.datagrams += other.datagrams;
         self.lookups += other.lookups;
         self.calls += other.calls;
+        self.spent_micros += other.spent_micros;
     }
 }

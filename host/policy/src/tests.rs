@@ -424,7 +424,16 @@ proptest! {
         prop_assert!(!refusal.denials.is_empty());
         for denial in &refusal.denials {
             match &denial.hint {
-                Hint::Operator { flag, .. } if by_flag => policy.allow_flag(flag).unwrap(),
+                Hint::Operator { flag, .. } if by_flag => {
+                    policy.allow_flag(flag).unwrap();
+                    // Where a secret is kept nobody can guess; that it is missing is what the denial says then.
+                    if let Some((_, name)) = flag
+                        .rsplit_once("secret=")
+                        .or_else(|| flag.rsplit_once("reveal="))
+                    {
+                        policy.secret_flag(&format!("{name}=env:X@https://h.example")).unwrap();
+                    }
+                }
                 Hint::Operator { policy: text, .. } => {
                     let text = format!("version = 1\n{text}");
                     policy.merge(Policy::from_toml(&text, "p.toml").unwrap());

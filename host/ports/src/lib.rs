@@ -2,7 +2,9 @@
 //! the engine must not know where things are kept, and whoever keeps them must not know the engine.
 
 mod backing;
+mod keyvalue;
 mod secret;
 
 pub use backing::Backing;
+pub use keyvalue::{KeyValue, KeyValueError, MemoryKeyValue, Quota, Stored, counted};
 pub use secret::{Secret, Unavailable, Vault};

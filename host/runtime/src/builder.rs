@@ -9,7 +9,7 @@ use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
-use longshore_ports::{Backing, Vault};
+use longshore_ports::{Backing, KeyValue, MemoryKeyValue, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::durable::{Desk, PATIENCE};
@@ -212,6 +212,13 @@ impl Builder {
         self
     }
 
+    /// Where buckets of keys and values are kept. Without it they last as long as this host.
+    #[must_use]
+    pub fn keyvalue(mut self, store: Arc<dyn KeyValue>) -> Self {
+        self.backing.keyvalue = Some(store);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -233,10 +240,12 @@ impl Builder {
         }
         let cache = self.home.as_ref().map(Home::code_cache);
         let scratch = self.home.as_ref().map(Home::scratch);
+        let mut backing = self.backing;
+        backing.keyvalue.get_or_insert_with(|| Arc::new(MemoryKeyValue::default()));
         let engine = Engine::new(EngineConfig {
             allocation: self.allocation,
             cache,
-            backing: self.backing,
+            backing,
             scratch,
             resolver: self.resolver,
         })?;

@@ -134,6 +134,16 @@ limits! {
     process_input_bytes / ProcessInputBytes = 16 << 20, "process-input-bytes", "bytes";
     /// Standard output and standard error of one program together.
     process_output_bytes / ProcessOutputBytes = 16 << 20, "process-output-bytes", "bytes";
+    /// Keys and values of one bucket, together.
+    keyvalue_bytes / KeyvalueBytes = 64 << 20, "keyvalue-bytes", "bytes";
+    /// Keys of one bucket.
+    keyvalue_keys / KeyvalueKeys = 100_000, "keyvalue-keys", "keys";
+    /// One value in a bucket.
+    keyvalue_value_bytes / KeyvalueValueBytes = 1 << 20, "keyvalue-value-bytes", "bytes";
+    /// One key in a bucket.
+    keyvalue_key_bytes / KeyvalueKeyBytes = 1024, "keyvalue-key-bytes", "bytes";
+    /// Money that actions charge to one run, in millionths of the operator's unit.
+    spend_micros / SpendMicros = 0, "spend-micros", "micros";
     /// Calls from a workflow to actions, in one run.
     calls / Calls = 100_000, "calls", "calls";
     /// How deep calls may nest.
@@ -161,6 +171,8 @@ mod tests {
             limits.set(name, 7);
         }
         assert!(LIMITS.iter().all(|&(name, ..)| limits.get(name) == 7));
+        // All but what nobody may spend unless two agree.
+        limits.spend_micros = 0;
         assert_eq!(Limits::default().min(&limits), limits);
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, Scope};
+use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, Event, Scope};
 use longshore_policy::SecretBinding;
 use longshore_ports::{Secret, Vault};
 use tokio::sync::OnceCell;
@@ -101,9 +101,7 @@ impl Scene {
         let Some(vault) = vault else {
             return Err("this host has nowhere to keep secrets".to_owned());
         };
-        let effect = self.next_effect();
-        let what = Effect::Secret { name: name.to_owned() };
-        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        let effect = self.begin(Effect::Secret { name: name.to_owned() });
         // The guest must have time left to say that there is none.
         let left = Duration::from_millis(self.remaining_ms());
         let patience = PATIENCE.min(left.mul_f32(0.8));
@@ -181,9 +179,7 @@ impl secrets::HostSecret for Host {
             return Ok(Err(secrets::Error::Denied(message)));
         }
         scene.used(Scope::Reveal(name.clone()));
-        let effect = scene.next_effect();
-        let what = Effect::Reveal { name: name.clone() };
-        scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));
+        let effect = scene.begin(Effect::Reveal { name: name.clone() });
         let result = "revealed".to_owned();
         scene.record(Event::EffectEnded(EffectEnded { call: scene.id, effect, result }));
         Ok(Ok(placeholder.secret.expose().to_owned()))

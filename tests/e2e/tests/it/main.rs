@@ -24,5 +24,6 @@ mod registries;
 mod secrets;
 mod sockets;
 mod stage;
+mod stores;
 mod trust;
 mod workflows;
