@@ -20,7 +20,7 @@ pub fn paths(bytes: &[u8]) {
     if let Ok(reference) = text.parse::<Reference>() {
         let written = reference.to_string();
         let again = written.parse::<Reference>().ok();
-        assert_eq!(again.as_ref(), Some(&reference), "`{text}` is written `{written}`");
+        assert!(again.as_ref() == Some(&reference), "`{text}` is written `{written}`");
         assert!(!written.split('/').any(|part| part == ".."), "`{written}` climbs");
     }
 }
