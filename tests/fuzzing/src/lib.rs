@@ -72,7 +72,7 @@ pub fn policy(bytes: &[u8]) {
             assert_eq!(policy.digest(), policy.clone().digest());
             let mut merged = Policy::default();
             merged.merge(policy);
-            drop(merged.ceilings());
+            let _ceilings = merged.ceilings();
         }
         Err(error) => drop(error.to_string()),
     }

@@ -8,7 +8,7 @@ pub fn paths(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(scope) = text.parse::<Scope>() {
         let written = scope.to_string();
-        assert_eq!(written.parse().as_ref(), Ok(&scope), "`{text}` is written `{written}`");
+        assert_eq!(written.parse::<Scope>().ok().as_ref(), Some(&scope), "`{text}` is written `{written}`");
         if let Scope::Dir { path, .. } = &scope {
             let climbs = path.split('/').any(|part| part == ".." || part == ".");
             assert!(path.starts_with('/') && !climbs && !path.contains('\0'), "`{path}` climbs");
@@ -19,8 +19,8 @@ pub fn paths(bytes: &[u8]) {
     drop(policy.allow_flag(&format!("exec={text}")));
     if let Ok(reference) = text.parse::<Reference>() {
         let written = reference.to_string();
-        let again: Result<Reference, _> = written.parse();
-        assert_eq!(again.as_ref(), Ok(&reference), "`{text}` is written `{written}`");
+        let again = written.parse::<Reference>().ok();
+        assert!(again.as_ref() == Some(&reference), "`{text}` is written `{written}`");
         assert!(!written.split('/').any(|part| part == ".."), "`{written}` climbs");
     }
 }

@@ -1,5 +1,7 @@
 //! Every seed that the fuzzers start from, through the same entry points, and each of them cut and flipped: no fuzzer needed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 fn seeds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {

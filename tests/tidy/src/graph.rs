@@ -107,7 +107,7 @@ pub struct Package {
 
 impl Package {
     fn is_test(&self) -> bool {
-        self.path.starts_with("tests/")
+        self.path.starts_with("tests/") || self.path.starts_with("fuzz/")
     }
 
     fn is_guest(&self) -> bool {
