@@ -109,10 +109,9 @@ impl Error {
             | Self::Scope(misread)
             | Self::Contradiction(misread)
             | Self::Cases(misread) => Some(misread),
-            Self::Flag { .. }
-            | Self::Set { .. }
-            | Self::Approvals { .. }
-            | Self::Secret { .. } => None,
+            Self::Flag { .. } | Self::Set { .. } | Self::Approvals { .. } | Self::Secret { .. } => {
+                None
+            }
         }
     }
 }

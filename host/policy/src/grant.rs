@@ -354,9 +354,9 @@ impl Grant {
     }
 }
 
-/// Whether a host (IPv6 in brackets) is an address and not a name.
+/// Whether a host (IPv6 in brackets) stands for its address and is not looked up.
 fn is_address(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
+    host == "localhost" || host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
 }
 
 impl fmt::Debug for Grant {

@@ -178,10 +178,10 @@ impl Private {
 pub(crate) fn private_host(text: &str) -> Result<HostPattern, String> {
     let host: HostPattern = text.parse().map_err(|why: ScopeError| why.to_string())?;
     let address = text.starts_with('[') || text.parse::<std::net::Ipv4Addr>().is_ok();
-    if host.as_str() == "*" || address {
+    if matches!(host.as_str(), "*" | "localhost") || address {
         return Err(format!(
-            "`{}` is not a name: an address is allowed by the rule that names it, and not every \
-             name may be private",
+            "`{}` is not a name: an address, or `localhost`, is opened by the rule that names it, and \
+             not every name may be private",
             text.escape_debug()
         ));
     }

@@ -3,6 +3,7 @@
 //! Measures only through the public interfaces of the product, and decides nothing about it.
 
 mod cache;
+mod egress;
 mod first;
 mod policy;
 mod process;
@@ -26,7 +27,7 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache or policy";
+  --only    process, warm, values, cache, policy or egress";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--strict") => options.strict = true,
             Some("--help" | "-h") => return Ok(None),
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
-                Some(group @ ("process" | "warm" | "values" | "cache" | "policy")) => {
+                Some(group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress")) => {
                     options.only.push(group.to_owned());
                 }
                 _ => bail!("--only needs the name of a group\n{USAGE}"),
@@ -123,6 +124,10 @@ fn measure(options: &Options) -> Result<table::Table> {
     }
     if wanted("policy") {
         policy::measure(&mut table, effort)?;
+    }
+    if wanted("egress") {
+        let guest = guest("egress", "guest-egress");
+        egress::measure(&mut table, effort, home.path(), &guest)?;
     }
     Ok(table)
 }

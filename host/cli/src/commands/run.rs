@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use longshore::engine::Watcher;
 use longshore::journal::{Seen, Subscription};
 use longshore::model::{Event, Stream, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Mode, Policy};
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
@@ -67,6 +67,10 @@ pub(crate) struct Args {
     /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
     #[arg(long, value_name = "BINDING")]
     secret: Vec<String>,
+    /// Hold components to their manifests (`enforce`), or let pass what the operator allows and tell
+    /// what the manifests forgot (`count`)
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -103,7 +107,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     if let Some(label) = &args.label {
         policy.set_label(label);
     }
+    if let Some(mode) = args.mode {
+        ask.set_mode(mode);
+    }
     let target = component::target(&args.target, context).await?;
+    let mode = args.mode.unwrap_or_else(|| policy.mode());
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
@@ -127,7 +135,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     if let Some(path) = &args.receipt {
         crate::files::replace(path, &report.receipt)?;
     }
-    let shown = outcome::Shown { report: &report, is_command, receipt: args.receipt.as_deref() };
+    let receipt = args.receipt.as_deref();
+    let forgotten = match mode {
+        Mode::Count => forgotten(&host, &report).await,
+        Mode::Enforce => Vec::new(),
+    };
+    let shown = outcome::Shown { report: &report, is_command, receipt, forgotten };
     shown.print(&host, printed.as_deref(), context.output).await?;
     let code = outcome::exit(&report.outcome);
     // The store finishes what it was handed before the process may end.
@@ -279,4 +292,18 @@ async fn denials(host: &Longshore, report: &Report) -> Vec<longshore::model::Den
     let Ok(history) = host.journal().read(report.run).await else { return Vec::new() };
     let entries = history.into_entries().into_iter();
     entries.filter_map(|e| if let Event::Denied(d) = e.event { Some(d) } else { None }).collect()
+}
+
+/// What passed though no manifest asks for it, each once.
+async fn forgotten(host: &Longshore, report: &Report) -> Vec<longshore::model::Forgotten> {
+    let Ok(history) = host.journal().read(report.run).await else { return Vec::new() };
+    let mut told: Vec<longshore::model::Forgotten> = Vec::new();
+    for entry in history.into_entries() {
+        if let Event::Forgotten(forgotten) = entry.event
+            && !told.iter().any(|own| own.used == forgotten.used)
+        {
+            told.push(forgotten);
+        }
+    }
+    told
 }

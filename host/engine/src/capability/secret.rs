@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, EffectStarted, Event, Scope};
+use longshore_model::{CapabilityKind, Denied, Effect, Scope};
 use longshore_policy::SecretBinding;
 use longshore_ports::{Secret, Vault};
 use tokio::sync::OnceCell;
@@ -68,7 +68,8 @@ impl Placeholders {
         let mut entropy = [0; 16];
         getrandom::fill(&mut entropy).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
         let token = format!("{MARK}{:032x}", u128::from_be_bytes(entropy));
-        let new = Placeholder { name: name.to_owned(), token, secret, binding: Arc::clone(binding) };
+        let new =
+            Placeholder { name: name.to_owned(), token, secret, binding: Arc::clone(binding) };
         let new = Arc::new(new);
         list.push(Arc::clone(&new));
         Ok(new)
@@ -84,8 +85,7 @@ impl Scene {
         binding: &SecretBinding,
     ) -> Result<Arc<Secret>, String> {
         let cell = {
-            let mut fetched =
-                self.cx.secrets().0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut fetched = self.cx.secrets().0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(fetched.entry(name.to_owned()).or_default())
         };
         cell.get_or_try_init(|| self.fetch(vault, name, binding)).await.cloned()
@@ -101,9 +101,7 @@ impl Scene {
         let Some(vault) = vault else {
             return Err("this host has nowhere to keep secrets".to_owned());
         };
-        let effect = self.next_effect();
-        let what = Effect::Secret { name: name.to_owned() };
-        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        let effect = self.effect_started(Effect::Secret { name: name.to_owned() });
         // The guest must have time left to say that there is none.
         let left = Duration::from_millis(self.remaining_ms());
         let patience = PATIENCE.min(left.mul_f32(0.8));
@@ -116,7 +114,7 @@ impl Scene {
             Ok(_) => "fetched".to_owned(),
             Err(why) => format!("failed: {why}"),
         };
-        self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
+        self.effect_ended(effect, result);
         fetched
     }
 
@@ -181,11 +179,8 @@ impl secrets::HostSecret for Host {
             return Ok(Err(secrets::Error::Denied(message)));
         }
         scene.used(Scope::Reveal(name.clone()));
-        let effect = scene.next_effect();
-        let what = Effect::Reveal { name: name.clone() };
-        scene.record(Event::EffectStarted(EffectStarted { call: scene.id, effect, what }));
-        let result = "revealed".to_owned();
-        scene.record(Event::EffectEnded(EffectEnded { call: scene.id, effect, result }));
+        let effect = scene.effect_started(Effect::Reveal { name: name.clone() });
+        scene.effect_ended(effect, "revealed".to_owned());
         Ok(Ok(placeholder.secret.expose().to_owned()))
     }
 

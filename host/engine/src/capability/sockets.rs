@@ -15,6 +15,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use super::net::{Kind, Resolver, kind, written};
 use crate::call::Scene;
 
+mod counted;
 mod link;
 mod streams;
 

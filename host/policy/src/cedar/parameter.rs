@@ -1,5 +1,7 @@
 //! What only the operator says of a scope, as annotations of the policy that permits it.
 
+use std::path::Path;
+
 use longshore_model::CapabilityKind;
 
 use super::Kinds;
@@ -7,12 +9,15 @@ use crate::Parameter;
 use crate::rule::{beside, check_host};
 
 /// The annotations that say what stands behind a scope.
-pub(crate) const NAMES: &[&str] = &["host"];
+pub(crate) const NAMES: &[&str] = &["host", "mode", "program"];
 
 /// The annotation that says it.
 pub(crate) fn annotation(parameter: &Parameter) -> Option<(&'static str, String)> {
     match parameter {
-        Parameter::None => None,
+        // A secret's binding has a section of its own, by name.
+        Parameter::None | Parameter::Secret(_) => None,
+        Parameter::Clock(_) | Parameter::Seed(_) => Some(("mode", parameter.mode()?)),
+        Parameter::Program(file) => Some(("program", file.to_string_lossy().into_owned())),
         Parameter::Folder(folder) => Some(("host", folder.to_string_lossy().into_owned())),
     }
 }
@@ -35,6 +40,20 @@ pub(crate) fn read(
                 .and_then(|()| check_host(value))
                 .map(|()| Parameter::Folder(beside(file, value))),
         ),
+        "mode" => Some(match kinds.only() {
+            Some(kind @ (CapabilityKind::Clock | CapabilityKind::Random)) => {
+                Parameter::read_mode(kind, value)
+            }
+            _ => Err("`@mode` is for policies about `Action::\"clock\"` or `Action::\"random\"` \
+                      alone"
+                .to_owned()),
+        }),
+        "program" => {
+            Some(only(CapabilityKind::Exec).and_then(|()| match Path::new(value).is_absolute() {
+                true => Ok(Parameter::Program(value.into())),
+                false => Err(format!("`{value}` is not the absolute path of a program")),
+            }))
+        }
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ mod components;
 mod copies;
 mod demo;
 mod desk;
+mod egress;
 mod faults;
 mod foreign;
 mod home;

@@ -8,20 +8,26 @@ use longshore_test_support::http::StaticSite;
 use crate::capabilities::info;
 use crate::stage::{Ran, Stage, allow, ask, both, ceiling};
 
-fn site() -> StaticSite {
+pub(crate) fn site() -> StaticSite {
     StaticSite::of([("/page", "hello"), ("/other", "there")])
 }
 
-fn get(url: &str) -> String {
+pub(crate) fn get(url: &str) -> String {
     serde_json::json!([url]).to_string()
 }
 
-fn denied(ran: &Ran) -> Vec<longshore::model::Denied> {
+pub(crate) fn denied(ran: &Ran) -> Vec<longshore::model::Denied> {
     let denied = |event: &Event| match event {
         Event::Denied(denied) => Some(denied.clone()),
         _ => None,
     };
     ran.events().filter_map(denied).collect()
+}
+
+/// The flag that a denial's hint suggests, to the letter.
+pub(crate) fn flag_of(denied: &longshore::model::Denied) -> String {
+    let text = denied.hint.split('`').nth(1).unwrap();
+    text.strip_prefix("--allow ").unwrap_or_else(|| panic!("{denied:?}")).trim_matches('\'').into()
 }
 
 #[tokio::test]
@@ -71,8 +77,8 @@ async fn an_ungranted_host_is_denied_and_the_hint_to_the_letter_allows_it() {
     assert_eq!(denied.len(), 1);
     assert_eq!((denied[0].capability, denied[0].call), (CapabilityKind::Http, Some(0)));
     assert!(denied[0].asked.contains(&site.address().to_string()), "{denied:?}");
-    let flag = denied[0].hint.strip_prefix("--allow ").unwrap();
-    let ran = stage.run(&request.allow(allow(&[flag]))).await;
+    let flag = flag_of(&denied[0]);
+    let ran = stage.run(&request.allow(allow(&[&flag]))).await;
     assert_eq!(ran.value(), serde_json::json!([200, "hello"]));
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use longshore::model::{Fault, FaultKind, Json, Outcome, RunId, Usage};
+use longshore::model::{Fault, FaultKind, Forgotten, Json, Outcome, RunId, Usage};
 use longshore::reference::Digest;
 use longshore::{Longshore, Report};
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub(super) struct Shown<'r> {
     pub(super) report: &'r Report,
     pub(super) is_command: bool,
     pub(super) receipt: Option<&'r Path>,
+    /// What passed though the manifest does not ask for it.
+    pub(super) forgotten: Vec<Forgotten>,
 }
 
 /// The JSON document of a run.
@@ -27,6 +29,8 @@ struct Document<'r> {
     outcome: Ending<'r>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stdout: Option<String>,
+    #[serde(skip_serializing_if = "<[Forgotten]>::is_empty")]
+    forgotten: &'r [Forgotten],
     usage: &'r Usage,
     journal: Digest,
     receipt: Receipt,
@@ -100,6 +104,13 @@ impl Shown<'_> {
                 output.say(&format!("    {}: {}", output.tone(Tone::Strong, "hint"), denied.hint));
             }
         }
+        for forgotten in &self.forgotten {
+            let label = output.tone(Tone::Bad, "forgotten");
+            output.say(&format!("  {label}: the manifest does not ask for `{}`", forgotten.used));
+            let manifest = forgotten.manifest.replace('\n', "; ");
+            let hint = output.tone(Tone::Strong, "hint");
+            output.say(&format!("    {hint}: add to `longshore.toml`: `{manifest}`"));
+        }
         self.summary(output);
         Ok(())
     }
@@ -121,6 +132,7 @@ impl Shown<'_> {
             run: self.report.run,
             outcome,
             stdout: printed.map(text),
+            forgotten: &self.forgotten,
             usage: &self.report.usage,
             journal: self.report.journal,
             receipt: Receipt {

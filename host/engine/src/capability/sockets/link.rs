@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Accessor, Linker, LinkerInstance, Resource, ResourceType};
+use longshore_model::LimitName;
+use wasmtime::component::{
+    Access, Accessor, Linker, LinkerInstance, Resource, ResourceType, StreamReader,
+};
+use wasmtime::{AsContextMut as _, StoreContextMut};
 use wasmtime_wasi::TrappableError;
 use wasmtime_wasi::p2::bindings::sockets::network as p2;
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
@@ -15,8 +18,9 @@ use wasmtime_wasi::p2::{
 };
 use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::ErrorCode as P3LookupError;
 use wasmtime_wasi::p3::bindings::sockets::types as p3;
-use wasmtime_wasi::sockets::WasiSocketsView as _;
+use wasmtime_wasi::sockets::{self, WasiSockets, WasiSocketsCtxView, WasiSocketsView as _};
 
+use super::counted::counted;
 use super::streams::{Input, Output};
 use crate::capability::dns::{Failure, Names};
 use crate::host::Host;
@@ -129,7 +133,7 @@ fn streams(instance: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
             let (host, rep) = (store.data_mut(), socket.rep());
             let made = plain(host.sockets().finish_connect(socket))?;
             Ok((match made {
-                Ok(streams) => Ok(counted(host, rep, streams)?),
+                Ok(streams) => Ok(metered(host, rep, streams)?),
                 Err(code) => Err(code),
             },))
         },
@@ -141,7 +145,7 @@ fn streams(instance: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
             let made = plain(host.sockets().accept(socket))?;
             Ok((match made {
                 Ok((client, input, output)) => {
-                    let (input, output) = counted(host, client.rep(), (input, output))?;
+                    let (input, output) = metered(host, client.rep(), (input, output))?;
                     Ok((client, input, output))
                 }
                 Err(code) => Err(code),
@@ -151,7 +155,7 @@ fn streams(instance: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
 }
 
 /// Puts streams that count in the place of those of the socket at `rep`.
-fn counted(host: &mut Host, rep: u32, (input, output): Streams) -> wasmtime::Result<Streams> {
+fn metered(host: &mut Host, rep: u32, (input, output): Streams) -> wasmtime::Result<Streams> {
     let parent = Resource::<TcpSocket>::new_borrow(rep);
     let scene = &host.scene;
     let inner = host.table.delete(input)?;
@@ -205,5 +209,30 @@ fn third(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 Ok((plain(made)?,))
             })
         },
+    )?;
+    types.func_wrap(
+        "[method]tcp-socket.receive",
+        |mut store: Store<'_>, (socket,): (Resource<sockets::TcpSocket>,)| {
+            let access = Access::<Host, WasiSockets>::new(store.as_context_mut(), view);
+            let (bytes, end) =
+                <WasiSockets as p3::HostTcpSocketWithStore<Host>>::receive(access, socket)?;
+            let bytes = counted(&mut store, bytes, LimitName::EgressReceivedBytes)?;
+            Ok(((bytes, end),))
+        },
+    )?;
+    types.func_wrap(
+        "[method]tcp-socket.send",
+        |mut store: Store<'_>,
+         (socket, bytes): (Resource<sockets::TcpSocket>, StreamReader<u8>)| {
+            let bytes = counted(&mut store, bytes, LimitName::EgressSentBytes)?;
+            let access = Access::<Host, WasiSockets>::new(store.as_context_mut(), view);
+            let end =
+                <WasiSockets as p3::HostTcpSocketWithStore<Host>>::send(access, socket, bytes)?;
+            Ok((end,))
+        },
     )
+}
+
+fn view(host: &mut Host) -> WasiSocketsCtxView<'_> {
+    host.sockets()
 }
