@@ -17,3 +17,4 @@ pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod sockets;
 pub(crate) mod stdio;
+pub(crate) mod virtualized;

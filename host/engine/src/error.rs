@@ -60,6 +60,20 @@ pub enum Error {
         /// The imports, all of them.
         imports: Vec<String>,
     },
+    /// A workflow reaches for what could answer differently when it is repeated.
+    #[error("the workflow `{name}` reaches outside by itself: {}", list(.imports))]
+    NotDeterministic {
+        /// The file or reference.
+        name: String,
+        /// The imports and grants, all of them.
+        imports: Vec<String>,
+    },
+    /// A workflow uses the component model's async, whose order is not the journal's.
+    #[error("the workflow `{name}` uses the component model's async, whose order no journal has")]
+    AsyncWorkflow {
+        /// The file or reference.
+        name: String,
+    },
     /// No export of that name.
     #[error("`{name}` exports no function `{function}`")]
     UnknownFunction {
@@ -175,6 +189,8 @@ impl Error {
             Self::Directory { .. } => "LS-ENG-012",
             Self::Cache { .. } => "LS-ENG-013",
             Self::Setup(_) => "LS-ENG-014",
+            Self::NotDeterministic { .. } => "LS-ENG-020",
+            Self::AsyncWorkflow { .. } => "LS-ENG-021",
             Self::DirectoryGone { .. } => "LS-ENG-015",
             Self::Scratch { .. } => "LS-ENG-016",
             Self::Program { .. } => "LS-ENG-017",
@@ -200,6 +216,16 @@ impl Error {
             Self::UnknownImports { .. } => Some(
                 "name the component that serves each interface under `[dependencies]` in \
                  `longshore.toml`, then build again"
+                    .to_owned(),
+            ),
+            Self::NotDeterministic { .. } => Some(
+                "move it into an action and call that: a workflow is repeated from its journal, \
+                 and only what its actions did is in there"
+                    .to_owned(),
+            ),
+            Self::AsyncWorkflow { .. } => Some(
+                "start calls through the `-start` interfaces of its actions, and wait for them \
+                 with `longshore:workflow/waiting`"
                     .to_owned(),
             ),
             Self::UnknownFunction { known, .. } | Self::AmbiguousFunction { known, .. } => {

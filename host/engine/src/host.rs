@@ -1,5 +1,6 @@
 //! The data of one store: the scene of the call, its limits, and the WASI contexts built from its grant.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use longshore_model::{CapabilityKind, Limits};
@@ -17,9 +18,10 @@ use crate::capability::exec::Launcher;
 use crate::capability::net::Resolver;
 use crate::capability::sockets::{self, Net};
 use crate::capability::stdio::Capture;
-use crate::capability::{env, http::Egress, random, settings};
+use crate::capability::{env, http::Egress, random, settings, virtualized};
 use crate::limiter::Limiter;
 use crate::link::{Links, Ready};
+use crate::retry::Options;
 
 pub(crate) struct Host {
     pub(crate) scene: Arc<Scene>,
@@ -42,6 +44,10 @@ pub(crate) struct Host {
     /// Made on first use.
     net: Option<Arc<Net>>,
     variables: Option<Box<WasiConfigVariables>>,
+    /// The policies for calls that live, oldest first, by their handles.
+    pub(crate) policies: Vec<(u32, Arc<Options>)>,
+    /// The timers behind pollables of `wasi:io`, by their handles.
+    pub(crate) pollables: HashMap<u32, u32>,
 }
 
 impl Host {
@@ -77,6 +83,8 @@ impl Host {
             resolver: resolver.clone(),
             net: None,
             variables: None,
+            policies: Vec::new(),
+            pollables: HashMap::new(),
         };
         let plain = ready.env().is_empty() && stdio.arguments.is_empty() && stdio.stdin.is_empty();
         if !plain {
@@ -95,6 +103,9 @@ impl Host {
         sockets::apply(&mut builder, self.net());
         clock::apply(&mut builder, &self.time);
         random::apply(&mut builder, &self.scene);
+        if self.scene.durable {
+            virtualized::apply(&mut builder, &self.scene);
+        }
         builder
     }
 

@@ -42,6 +42,13 @@ pub fn writes_unannounced(grant: &GrantRecord) -> bool {
         .any(|(scope, _)| matches!(scope, Scope::Dir { access, .. } if *access > Access::ReadOnly))
 }
 
+/// How safe the intent of a call under `grant` must be before the callee's first instruction: what
+/// it may write without announcing it is announced by the call itself.
+#[must_use]
+pub fn durability_of_call(grant: &GrantRecord) -> Durability {
+    if writes_unannounced(grant) { Durability::Synced } else { Durability::Buffered }
+}
+
 /// How safe `event` must be before the run goes on.
 ///
 /// - An effect's intent is synced: whoever finds the journal after a power cut knows that the

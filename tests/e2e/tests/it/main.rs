@@ -10,6 +10,7 @@ mod commands;
 mod components;
 mod concurrency;
 mod disk;
+mod durable;
 mod egress;
 mod faults;
 mod files;
