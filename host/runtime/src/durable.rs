@@ -32,6 +32,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 /// A clock that is set forward is noticed after this long.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
 
+/// How often a run that another host carries is looked at.
+const WATCHING: Duration = Duration::from_millis(200);
+
 /// A workflow's run, from leg to leg.
 pub(crate) struct Drive {
     pub(crate) host: Arc<Host>,
@@ -131,12 +134,17 @@ impl Drive {
         seat: &desk::Seat,
     ) -> Result<Woken, Error> {
         let journal = &self.host.journal;
+        let mut elsewhere = false;
         loop {
             let now = self.host.clock.now();
             let left = wake_at.map(|at| at.unix_us().saturating_sub(now.unix_us()));
-            let nap = left.map_or(LONGEST_NAP, Duration::from_micros).min(LONGEST_NAP);
+            let longest = if elsewhere { WATCHING } else { LONGEST_NAP };
+            let nap = match left {
+                Some(left) if !elsewhere => Duration::from_micros(left).min(longest),
+                _ => longest,
+            };
             let mut cancelled = false;
-            if left != Some(0) {
+            if elsewhere || left != Some(0) {
                 tokio::select! {
                     () = seat.knocked() => {}
                     () = tokio::time::sleep(nap) => {}
@@ -153,14 +161,17 @@ impl Drive {
                 // The next leg sees it before it begins.
                 self.cancel.cancel();
             }
-            if !cancelled && !row.is_claimable(self.host.clock.now()) {
+            let now = self.host.clock.now();
+            // Another host carries it, and nobody knocks when it ends there.
+            elsewhere = row.is_held(now);
+            if elsewhere || !(cancelled || row.is_claimable(now)) {
                 continue;
             }
             match journal.resume(id).await {
                 Ok((run, history)) => return Ok(Woken::Taken(run, history)),
                 // Another host goes on with it; it is watched until it ends.
                 Err(longshore_journal::Error::Held { .. }) => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(WATCHING).await;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -27,6 +27,8 @@ macro_rules! each_attack {
                 rename_between / RenameBetween = "moves a file from a read-only directory into a writable one";
                 write_read_only / WriteReadOnly = "creates, writes, truncates, renames, removes and dates what is granted for reading";
                 open_flags / OpenFlags = "opens a file of a read-only directory with every combination of flags that would write";
+                replaced_directory / ReplacedDirectory = "replaces a granted directory by a link that leads out, for the next run";
+                pipe / Pipe = "opens a named pipe that nobody writes to";
                 device / Device = "opens a device through a link that lay in the directory";
                 nul / Nul = "puts a NUL into a path, to hide what follows";
                 long_name / LongName = "opens names of 300, 5,000 and 1,000,000 bytes";

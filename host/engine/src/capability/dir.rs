@@ -58,7 +58,33 @@ pub(crate) fn open(grant: &Grant) -> Result<Vec<Opened>, Error> {
             dir: as_dir(handle, dir.access),
         })
     };
+    grant.dirs().try_for_each(|inner| straight(grant, &inner))?;
     grant.dirs().map(open).collect()
+}
+
+/// A granted folder within another that the component may write to must not be reached through a link there: the component may
+/// have put it in the folder's place in an earlier run.
+fn straight(grant: &Grant, inner: &longshore_policy::DirGrant<'_>) -> Result<(), Error> {
+    for outer in grant.dirs().filter(|outer| outer.access > Access::ReadOnly) {
+        let (Ok(from), Ok(to)) = (std::path::absolute(outer.host), std::path::absolute(inner.host))
+        else {
+            continue;
+        };
+        let Ok(rest) = to.strip_prefix(&from) else { continue };
+        let mut at = from.clone();
+        for part in rest.components() {
+            at.push(part);
+            if at.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink()) {
+                let why = format!("`{}` may replace it, and it is a link", outer.guest);
+                return Err(Error::Directory {
+                    host: inner.host.display().to_string(),
+                    guest: inner.guest.to_owned(),
+                    source: std::io::Error::other(why),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn as_dir(handle: File, access: Access) -> Dir {

@@ -1,11 +1,10 @@
 //! What only the operator says of a scope, as annotations of the policy that permits it.
 
-use std::path::Path;
-
-use longshore_model::CapabilityKind;
+use longshore_model::{CapabilityKind, Scope};
 
 use super::Kinds;
 use crate::Parameter;
+use crate::parameter::read_exec;
 use crate::rule::{beside, check_host};
 
 /// The annotations that say what stands behind a scope.
@@ -16,9 +15,9 @@ pub(crate) fn annotation(parameter: &Parameter) -> Option<(&'static str, String)
     match parameter {
         // A secret's binding has a section of its own, by name.
         Parameter::None | Parameter::Secret(_) => None,
-        Parameter::Clock(_) | Parameter::Seed(_) => Some(("mode", parameter.mode()?)),
-        Parameter::Program(file) => Some(("program", file.to_string_lossy().into_owned())),
         Parameter::Folder(folder) => Some(("host", folder.to_string_lossy().into_owned())),
+        Parameter::Program(file) => Some(("program", file.to_string_lossy().into_owned())),
+        Parameter::Clock(_) | Parameter::Seed(_) => parameter.mode().map(|mode| ("mode", mode)),
     }
 }
 
@@ -41,20 +40,22 @@ pub(crate) fn read(
                 .map(|()| Parameter::Folder(beside(file, value))),
         ),
         "mode" => Some(match kinds.only() {
-            Some(kind @ (CapabilityKind::Clock | CapabilityKind::Random)) => {
-                Parameter::read_mode(kind, value)
-            }
-            _ => Err("`@mode` is for policies about `Action::\"clock\"` or `Action::\"random\"` \
-                      alone"
-                .to_owned()),
+            Some(kind) => Parameter::read_mode(kind, value),
+            None => Err("`@mode` is for policies about one action alone".to_owned()),
         }),
-        "program" => {
-            Some(only(CapabilityKind::Exec).and_then(|()| match Path::new(value).is_absolute() {
-                true => Ok(Parameter::Program(value.into())),
-                false => Err(format!("`{value}` is not the absolute path of a program")),
-            }))
-        }
+        "program" => Some(only(CapabilityKind::Exec).and_then(|()| program(value))),
         _ => None,
+    }
+}
+
+/// An absolute path, with nothing after it that could be an argument.
+fn program(value: &str) -> Result<Parameter, String> {
+    match read_exec(value) {
+        Ok((Scope::Exec(scope), Parameter::Program(file))) if scope.arguments().is_empty() => {
+            Ok(Parameter::Program(file))
+        }
+        Ok(_) => Err(format!("`{}` is not the absolute path of a program", value.escape_debug())),
+        Err(why) => Err(why),
     }
 }
 

@@ -32,11 +32,11 @@ const MAX_FILE: usize = 1 << 30;
 pub enum Verdict {
     /// The code asks for what the history has, up to its last entry, and would go on from there.
     GoesOn,
-    /// The code ends with the history; whether with the same outcome.
+    /// The code ends with the history; whether with no other outcome than the history has.
     Ends {
         /// How it ends.
         outcome: Outcome,
-        /// Whether the history says the same.
+        /// Whether the history says the same, or does not say yet.
         same: bool,
     },
     /// The code asks for something else.
@@ -59,6 +59,8 @@ struct Exported {
     format: u32,
     host: String,
     run: RunId,
+    /// The hash of the last entry.
+    head: Digest,
     /// The exact JSON of each entry.
     entries: Vec<String>,
     components: Vec<ExportedComponent>,
@@ -115,7 +117,8 @@ impl Longshore {
         let text = |record: &Record| String::from_utf8_lossy(&record.bytes).into_owned();
         let entries = records.iter().map(text).collect();
         let host = VERSION.to_owned();
-        let exported = Exported { format: FORMAT, host, run, entries, components };
+        let head = history.head();
+        let exported = Exported { format: FORMAT, host, run, head, entries, components };
         serde_json::to_vec_pretty(&exported)
             .map_err(|error| Error::Exported { reason: error.to_string() })
     }
@@ -196,7 +199,7 @@ async fn repeat(
     let arguments = function.arguments(start.input.as_str())?;
     Ok(match ready.drive(&cx, &function, &arguments, &Stdio::default()).await {
         Ok(outcome) => {
-            let same = recorded.as_ref() == Some(&outcome);
+            let same = recorded.is_none_or(|recorded| recorded == outcome);
             Verdict::Ends { outcome, same }
         }
         Err(Halt::Diverged(divergence)) => Verdict::Diverges(divergence),
@@ -245,7 +248,11 @@ async fn history_of(exported: &Exported) -> Result<History, Error> {
     };
     store.append(append).await?;
     let journal = Journal::new(store, Arc::new(crate::SystemClock));
-    Ok(journal.read(exported.run).await?)
+    let history = journal.read(exported.run).await?;
+    if history.head() != exported.head {
+        return Err(wrong("its entries are not those that were exported"));
+    }
+    Ok(history)
 }
 
 fn row(start: &RunStarted, started: Timestamp) -> Opening {

@@ -2,4 +2,5 @@
 
 mod crashes;
 mod harbour;
+mod histories;
 mod words;

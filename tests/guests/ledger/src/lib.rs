@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 wit_bindgen::generate!({
-    path: ["../../../wit/longshore-action-0.1.0", "wit"],
+    path: ["../../../wit/longshore-workflow-0.1.0", "../../../wit/longshore-action-0.1.0", "wit"],
     world: "fixtures:ledger/guest",
     generate_all,
 });
@@ -38,7 +38,11 @@ impl Guest for Ledger {
     fn shaky(name: String, failures: u32) -> Result<u64, Failure> {
         write(&name)?;
         if attempt::number() <= failures {
-            return Err(failure(Class::Retryable, "busy", format!("attempt {}", attempt::number())));
+            return Err(failure(
+                Class::Retryable,
+                "busy",
+                format!("attempt {}", attempt::number()),
+            ));
         }
         Ok(u64::from(attempt::number()))
     }

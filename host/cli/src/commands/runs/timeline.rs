@@ -128,6 +128,27 @@ impl Steps {
                 self.row(at, depth, format!("~ {}", brief(&effect.result, 100)), String::new());
             }
             Event::Logged(logged) => self.logged(at, logged),
+            Event::Output(output) => {
+                let name = match output.stream {
+                    Stream::Stdout => "stdout",
+                    Stream::Stderr => "stderr",
+                };
+                let depth = self.depth(Some(output.call));
+                let what = format!("{name}: {}", brief(output.text.trim_end(), 60));
+                self.row(at, depth, what, size(output.text.len() as u64));
+            }
+            Event::RunEnded(end) => {
+                let (word, out) = ending(&end.outcome);
+                let much = format!("{out}{}", duration(end.usage.wall_us));
+                self.row(at, 0, format!("run {word}"), much);
+            }
+            other => self.durable(at, other),
+        }
+    }
+
+    /// What only runs of workflows have.
+    fn durable(&mut self, at: Timestamp, event: &Event) {
+        match event {
             Event::AttemptFailed(failed) => {
                 let (depth, name) = self.depths.get(&failed.call).cloned().unwrap_or_default();
                 let (word, _) = ending(&failed.outcome);
@@ -171,20 +192,7 @@ impl Steps {
                     String::new(),
                 );
             }
-            Event::Output(output) => {
-                let name = match output.stream {
-                    Stream::Stdout => "stdout",
-                    Stream::Stderr => "stderr",
-                };
-                let depth = self.depth(Some(output.call));
-                let what = format!("{name}: {}", brief(output.text.trim_end(), 60));
-                self.row(at, depth, what, size(output.text.len() as u64));
-            }
-            Event::RunEnded(end) => {
-                let (word, out) = ending(&end.outcome);
-                let much = format!("{out}{}", duration(end.usage.wall_us));
-                self.row(at, 0, format!("run {word}"), much);
-            }
+            _ => {}
         }
     }
 

@@ -91,7 +91,7 @@ async fn signals_come_early_late_and_through_another_host() {
     assert_eq!(value(&report), serde_json::json!([r#"{"n": 1}"#, "2", "[3]"]));
     assert_eq!(harbour.names(), ["signal 0", "signal 1", "signal 2"]);
     let error = other.signal(run, "go", "4", None).await.unwrap_err();
-    assert_eq!(error.code(), "LS-JRN-005", "{error}");
+    assert_eq!(error.code(), "LS-JRN-009", "{error}");
     let error = other.signal(run, "go", "{", None).await.unwrap_err();
     assert_eq!(error.code(), "LS-HST-014", "{error}");
 }
