@@ -413,13 +413,6 @@ impl Scene {
         }
     }
 
-    /// Journals the intent of an effect that nobody outside sees; it is not waited for until it is synced.
-    pub(crate) fn begin(&self, what: Effect) -> u32 {
-        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
-        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
-        effect
-    }
-
     /// Journals what came of an effect.
     pub(crate) fn effect_ended(&self, effect: u32, result: String) {
         self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));

@@ -10,7 +10,6 @@ use longshore_model::{
 };
 use longshore_policy::Grant;
 use longshore_ports::Backing;
-use longshore_reference::Digest;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 use wasmtime::component::{InstancePre, Linker, Val};

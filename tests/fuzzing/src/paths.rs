@@ -8,7 +8,11 @@ pub fn paths(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(scope) = text.parse::<Scope>() {
         let written = scope.to_string();
-        assert_eq!(written.parse::<Scope>().ok().as_ref(), Some(&scope), "`{text}` is written `{written}`");
+        assert_eq!(
+            written.parse::<Scope>().ok().as_ref(),
+            Some(&scope),
+            "`{text}` is written `{written}`"
+        );
         if let Scope::Dir { path, .. } = &scope {
             let climbs = path.split('/').any(|part| part == ".." || part == ".");
             assert!(path.starts_with('/') && !climbs && !path.contains('\0'), "`{path}` climbs");

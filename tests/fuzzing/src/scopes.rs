@@ -31,6 +31,10 @@ pub fn http_scopes(bytes: &[u8]) {
 fn scope(text: &str) -> Option<HttpScope> {
     let scope: HttpScope = text.parse().ok()?;
     let written = scope.to_string();
-    assert_eq!(written.parse::<HttpScope>().ok().as_ref(), Some(&scope), "`{text}` is written `{written}`");
+    assert_eq!(
+        written.parse::<HttpScope>().ok().as_ref(),
+        Some(&scope),
+        "`{text}` is written `{written}`"
+    );
     Some(scope)
 }

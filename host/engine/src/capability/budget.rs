@@ -20,7 +20,7 @@ impl budget::Host for Host {
         };
         scene.counters.spent_micros.fetch_add(micros, std::sync::atomic::Ordering::Relaxed);
         let what = what.chars().take(MAX_WHAT).collect();
-        let effect = scene.begin(Effect::Charge { micros, what });
+        let effect = scene.effect_started(Effect::Charge { micros, what });
         let result = format!("charged; {left} left");
         scene.record(Event::EffectEnded(EffectEnded { call: scene.id, effect, result }));
         Ok(())

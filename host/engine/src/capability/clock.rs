@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use longshore_model::Scope;
 use longshore_policy::{ClockMode, Grant};
-use wasmtime::component::{Accessor, HasSelf, Linker, Resource};
+use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock as p2, wall_clock as wall};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
@@ -172,63 +172,73 @@ impl Pollable for Timer {
 
 /// Puts these timers in the place of wasmtime-wasi's own, which know the host's time only.
 pub(crate) fn link(linker: &mut Linker<Host>, concurrency: bool) -> wasmtime::Result<()> {
-    p2::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
-    wall::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+    p2::add_to_linker::<_, Clocks>(linker, |host| Door(host))?;
+    wall::add_to_linker::<_, Clocks>(linker, |host| Door(host))?;
     if concurrency {
-        system::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
-        p3::add_to_linker::<_, HasSelf<Host>>(linker, |host| host)?;
+        system::add_to_linker::<_, Clocks>(linker, |host| Door(host))?;
+        p3::add_to_linker::<_, Clocks>(linker, |host| Door(host))?;
     }
     Ok(())
 }
 
-impl Host {
+/// The clocks of an action: those of workflows are the journal's, and are served elsewhere.
+struct Clocks;
+
+/// The host, as the clocks of an action see it.
+struct Door<'h>(&'h mut Host);
+
+impl HasData for Clocks {
+    type Data<'h> = Door<'h>;
+}
+
+impl Door<'_> {
     fn timer(
         &mut self,
         elapsed: Arc<Elapsed>,
         when: u64,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        let timer = self.table.push(Timer { elapsed, when })?;
-        subscribe(&mut self.table, timer)
+        let timer = self.0.table.push(Timer { elapsed, when })?;
+        subscribe(&mut self.0.table, timer)
     }
 }
 
-impl wall::Host for Host {
+impl wall::Host for Door<'_> {
     fn now(&mut self) -> wasmtime::Result<wall::Datetime> {
-        self.scene.used(Scope::Clock);
-        wall::Host::now(&mut self.clocks())
+        self.0.scene.used(Scope::Clock);
+        wall::Host::now(&mut self.0.clocks())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall::Datetime> {
-        wall::Host::resolution(&mut self.clocks())
+        wall::Host::resolution(&mut self.0.clocks())
     }
 }
 
-impl system::Host for Host {
+impl system::Host for Door<'_> {
     fn now(&mut self) -> wasmtime::Result<system::Instant> {
-        self.scene.used(Scope::Clock);
-        system::Host::now(&mut self.clocks())
+        self.0.scene.used(Scope::Clock);
+        system::Host::now(&mut self.0.clocks())
     }
 
     fn get_resolution(&mut self) -> wasmtime::Result<p3::Duration> {
-        system::Host::get_resolution(&mut self.clocks())
+        system::Host::get_resolution(&mut self.0.clocks())
     }
 }
 
-impl p2::Host for Host {
+impl p2::Host for Door<'_> {
     fn now(&mut self) -> wasmtime::Result<p2::Instant> {
-        self.scene.used(Scope::Clock);
-        p2::Host::now(&mut self.clocks())
+        self.0.scene.used(Scope::Clock);
+        p2::Host::now(&mut self.0.clocks())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<p2::Duration> {
-        p2::Host::resolution(&mut self.clocks())
+        p2::Host::resolution(&mut self.0.clocks())
     }
 
     fn subscribe_instant(&mut self, when: p2::Instant) -> wasmtime::Result<Resource<DynPollable>> {
-        self.scene.used(Scope::Clock);
-        match self.time.clone() {
+        self.0.scene.used(Scope::Clock);
+        match self.0.time.clone() {
             Time::Virtual(_, elapsed) => self.timer(elapsed, when),
-            _ => p2::Host::subscribe_instant(&mut self.clocks(), when),
+            _ => p2::Host::subscribe_instant(&mut self.0.clocks(), when),
         }
     }
 
@@ -236,37 +246,37 @@ impl p2::Host for Host {
         &mut self,
         duration: p2::Duration,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        self.scene.used(Scope::Clock);
-        match self.time.clone() {
+        self.0.scene.used(Scope::Clock);
+        match self.0.time.clone() {
             Time::Virtual(_, elapsed) => {
                 let when = elapsed.after(duration);
                 self.timer(elapsed, when)
             }
-            _ => p2::Host::subscribe_duration(&mut self.clocks(), duration),
+            _ => p2::Host::subscribe_duration(&mut self.0.clocks(), duration),
         }
     }
 }
 
-impl p3::Host for Host {
+impl p3::Host for Door<'_> {
     fn now(&mut self) -> wasmtime::Result<p3::Mark> {
-        self.scene.used(Scope::Clock);
-        p3::Host::now(&mut self.clocks())
+        self.0.scene.used(Scope::Clock);
+        p3::Host::now(&mut self.0.clocks())
     }
 
     fn get_resolution(&mut self) -> wasmtime::Result<p3::Duration> {
-        p3::Host::get_resolution(&mut self.clocks())
+        p3::Host::get_resolution(&mut self.0.clocks())
     }
 }
 
-fn timing(store: &Accessor<Host, HasSelf<Host>>) -> Time {
+fn timing(store: &Accessor<Host, Clocks>) -> Time {
     store.with(|mut store| {
-        let host = store.get();
+        let Door(host) = store.get();
         host.scene.used(Scope::Clock);
         host.time.clone()
     })
 }
 
-impl p3::HostWithStore<Host> for HasSelf<Host> {
+impl p3::HostWithStore<Host> for Clocks {
     async fn wait_until(store: &Accessor<Host, Self>, when: p3::Mark) -> wasmtime::Result<()> {
         if let Time::Virtual(_, elapsed) = timing(store) {
             elapsed.until(when).await;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use longshore_model::{CapabilityKind, Denied, Effect, EffectEnded, Event, Scope};
+use longshore_model::{CapabilityKind, Denied, Effect, Scope};
 use longshore_policy::SecretBinding;
 use longshore_ports::{Secret, Vault};
 use tokio::sync::OnceCell;
@@ -101,7 +101,7 @@ impl Scene {
         let Some(vault) = vault else {
             return Err("this host has nowhere to keep secrets".to_owned());
         };
-        let effect = self.begin(Effect::Secret { name: name.to_owned() });
+        let effect = self.effect_started(Effect::Secret { name: name.to_owned() });
         // The guest must have time left to say that there is none.
         let left = Duration::from_millis(self.remaining_ms());
         let patience = PATIENCE.min(left.mul_f32(0.8));
@@ -114,7 +114,7 @@ impl Scene {
             Ok(_) => "fetched".to_owned(),
             Err(why) => format!("failed: {why}"),
         };
-        self.record(Event::EffectEnded(EffectEnded { call: self.id, effect, result }));
+        self.effect_ended(effect, result);
         fetched
     }
 
@@ -179,9 +179,8 @@ impl secrets::HostSecret for Host {
             return Ok(Err(secrets::Error::Denied(message)));
         }
         scene.used(Scope::Reveal(name.clone()));
-        let effect = scene.begin(Effect::Reveal { name: name.clone() });
-        let result = "revealed".to_owned();
-        scene.record(Event::EffectEnded(EffectEnded { call: scene.id, effect, result }));
+        let effect = scene.effect_started(Effect::Reveal { name: name.clone() });
+        scene.effect_ended(effect, "revealed".to_owned());
         Ok(Ok(placeholder.secret.expose().to_owned()))
     }
 

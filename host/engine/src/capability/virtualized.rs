@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use longshore_model::CallId;
+use longshore_model::{CallId, CapabilityKind};
 use longshore_policy::Grant;
 use rand_core::TryRng;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
@@ -35,7 +35,11 @@ pub(crate) fn check(compiled: &Compiled, grant: &Grant) -> Result<(), Error> {
     };
     let mut outside: Vec<String> = compiled.imports().iter().filter(foreign).cloned().collect();
     outside.extend(grant.env().map(|name| format!("the environment variable {name}")));
-    outside.extend(grant.dirs().iter().map(|dir| format!("the directory {}", dir.guest())));
+    outside.extend(grant.dirs().map(|dir| format!("the directory {}", dir.guest)));
+    outside.extend(grant.scratch().map(|path| format!("the scratch directory {path}")));
+    if grant.has(CapabilityKind::Exec) {
+        outside.push("programs of the host".to_owned());
+    }
     if outside.is_empty() {
         return Ok(());
     }
