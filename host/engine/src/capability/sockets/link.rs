@@ -213,7 +213,7 @@ fn third(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[method]tcp-socket.receive",
         |mut store: Store<'_>, (socket,): (Resource<sockets::TcpSocket>,)| {
-            let access = Access::new(store.as_context_mut(), view);
+            let access = Access::<Host, WasiSockets>::new(store.as_context_mut(), view);
             let (bytes, end) =
                 <WasiSockets as p3::HostTcpSocketWithStore<Host>>::receive(access, socket)?;
             let bytes = counted(&mut store, bytes, LimitName::EgressReceivedBytes)?;
@@ -225,7 +225,7 @@ fn third(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |mut store: Store<'_>,
          (socket, bytes): (Resource<sockets::TcpSocket>, StreamReader<u8>)| {
             let bytes = counted(&mut store, bytes, LimitName::EgressSentBytes)?;
-            let access = Access::new(store.as_context_mut(), view);
+            let access = Access::<Host, WasiSockets>::new(store.as_context_mut(), view);
             let end =
                 <WasiSockets as p3::HostTcpSocketWithStore<Host>>::send(access, socket, bytes)?;
             Ok((end,))
