@@ -13,6 +13,7 @@ mod raw {
                 import longshore:action/log@0.1.0;
                 import longshore:action/spans@0.1.0;
                 import longshore:action/settings@0.1.0;
+                import longshore:action/secrets@0.1.0;
                 import longshore:workflow/run@0.1.0;
                 import longshore:workflow/dynamic@0.1.0;
             }

@@ -38,6 +38,7 @@ pub mod http;
 pub mod log;
 pub mod progress;
 pub mod run;
+pub mod secrets;
 pub mod settings;
 pub mod spans;
 pub mod testing;

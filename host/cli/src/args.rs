@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    build, completions, doctor, inspect, key, new, publish, pull, push, receipt, registry, run,
-    runs, sign, verify,
+    approve, build, completions, diff, doctor, inspect, key, new, policy, publish, pull, push,
+    receipt, registry, run, runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -73,8 +73,14 @@ pub(crate) enum Command {
     Pull(pull::Args),
     Sign(sign::Args),
     Verify(verify::Args),
+    Diff(diff::Args),
+    Approve(approve::Args),
+    #[command(subcommand)]
+    Approvals(approve::Command),
     #[command(subcommand)]
     Key(key::Command),
+    #[command(subcommand)]
+    Policy(policy::Command),
     #[command(subcommand)]
     Runs(runs::Command),
     #[command(subcommand)]

@@ -1,11 +1,14 @@
 //! The commands, a file each.
 
+pub(crate) mod approve;
 pub(crate) mod build;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod new;
+pub(crate) mod policy;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -28,7 +31,11 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::New(args) => new::run(args, context),
         Command::Key(command) => key::run(command, context),
+        Command::Policy(command) => policy::run(command, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Approvals(command) => approve::manage(command, context),
+        Command::Approve(args) => context.block_on(approve::run(args, context)),
+        Command::Diff(args) => context.block_on(diff::run(args, context)),
         Command::Build(args) => context.block_on(build::run(args, context)),
         Command::Doctor(args) => context.block_on(doctor::run(args, context)),
         Command::Inspect(args) => context.block_on(inspect::run(args, context)),

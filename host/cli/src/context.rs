@@ -12,15 +12,18 @@ use longshore::client::ClientConfig;
 use longshore::engine::Allocation;
 use longshore::journal::{Journal, Store};
 use longshore::model::{Clock as _, Timestamp};
-use longshore::policy::Policy;
+use longshore::policy::{Approvals, Circumstances, Policy};
 use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
 use longshore_config::{Environment, Named, Settings};
+use longshore_store_postgres::{Address, Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
+use longshore_vault::HostVault;
 
 use crate::args::Global;
 use crate::commands::Done;
+use crate::commands::policy::{self, Policies};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress;
@@ -85,6 +88,7 @@ impl Context {
             .home(&settings.home)
             .registry(client)
             .allocation(Allocation::OnDemand)
+            .vault(Arc::new(HostVault::new(|name| variable(name)?.into_string().ok())))
             .environment(|name| variable(name)?.into_string().ok());
         if let Some(registry) = &settings.registry {
             builder = builder.default_registry(registry);
@@ -101,15 +105,30 @@ impl Context {
         Ok(self.builder()?.trust(anything).build()?)
     }
 
-    /// The journal of this host, on disk.
+    /// The journal of this host: on the server that is named, or on disk.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
-        Ok(Arc::new(SqliteStore::open(self.home()?.journal())?))
+        match self.server()? {
+            Some(options) => Ok(Arc::new(PostgresStore::open(options)?)),
+            None => Ok(Arc::new(SqliteStore::open(self.home()?.journal())?)),
+        }
+    }
+
+    /// The server that keeps the journal, if one is named.
+    pub(crate) fn server(&self) -> Result<Option<Options>, Error> {
+        let settings = self.settings()?;
+        let Some(url) = &settings.store else { return Ok(None) };
+        let mut options = Options::new(Address::parse(url.reveal())?);
+        for path in &settings.extra_ca {
+            let pem = read_bytes(path, MAX_FILE)?;
+            options.trust_pem(&pem, &path.display().to_string())?;
+        }
+        Ok(Some(options))
     }
 
     /// The journal for reading: an empty one where nothing was journaled yet.
     pub(crate) fn journal(&self) -> Result<Journal, Error> {
         let clock = Arc::new(SystemClock);
-        if self.home()?.journal().exists() {
+        if self.settings()?.store.is_some() || self.home()?.journal().exists() {
             return Ok(Journal::new(self.store()?, clock));
         }
         Ok(Journal::in_memory(clock))
@@ -134,13 +153,36 @@ impl Context {
         }
     }
 
-    /// The operator's policy: of a file, or what the settings say.
-    pub(crate) fn policy(&self, file: Option<&Path>) -> Result<Policy, Error> {
-        let Some(path) = file.or_else(|| there(&self.settings().ok()?.policy)) else {
-            return Ok(Policy::default());
-        };
-        let text = read_text(path)?;
-        Ok(Policy::from_toml(&text, &path.display().to_string())?)
+    /// The operator's policy: of files and a profile, or what the settings say; and what was
+    /// approved.
+    pub(crate) fn policy(&self, named: &Policies) -> Result<Policy, Error> {
+        let settings = self.settings()?;
+        let word = |word: &Option<String>| word.as_deref().and_then(|word| word.parse().ok());
+        let profile = named.profile.or_else(|| word(&settings.profile));
+        let mut policy = profile.map(Policy::profile).unwrap_or_default();
+        let usual = there(&settings.policy).map(Path::to_owned);
+        let files = if named.policy.is_empty() { usual.as_slice() } else { &named.policy };
+        for file in policy::files(files)? {
+            policy.merge(policy::read(&file)?);
+        }
+        // A profile is for the environment of its name, unless somebody says otherwise.
+        let purpose =
+            named.env.or(if named.profile.is_some() { None } else { word(&settings.environment) });
+        if let Some(environment) = purpose {
+            let circumstances = policy.circumstances().clone();
+            policy.set_circumstances(Circumstances { environment, ..circumstances });
+        }
+        policy.hold(self.approvals()?);
+        Ok(policy)
+    }
+
+    /// What was approved on this host.
+    pub(crate) fn approvals(&self) -> Result<Approvals, Error> {
+        let path = self.home()?.approvals();
+        match std::fs::exists(&path) {
+            Ok(false) => Ok(Approvals::default()),
+            _ => Ok(Approvals::from_json(&read_text(&path)?, &path.display().to_string())?),
+        }
     }
 
     /// `text` as a reference that names its registry: its own, or the default one.

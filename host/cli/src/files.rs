@@ -40,16 +40,80 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map_err(|source| Error::Write { path: path.display().to_string(), source })
 }
 
+/// A file for its owner's eyes that is written piece by piece, and is there only once it is whole.
+pub(crate) struct Draft {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Begins a file; [`publish`](Self::publish) puts it in the place of one of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub(crate) fn new(path: &Path) -> Result<Self, Error> {
+        let begin = || {
+            let temporary = temporary(folder_of(path))?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            Ok(Self { file: options.open(&temporary)?, temporary, path: path.to_owned() })
+        };
+        begin().map_err(|source| Error::Write { path: path.display().to_string(), source })
+    }
+
+    /// Adds to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    /// Makes it durable under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`]; what was there stays then.
+    pub(crate) fn publish(self) -> Result<(), Error> {
+        let finish = || {
+            self.file.sync_all()?;
+            std::fs::rename(&self.temporary, &self.path)?;
+            if cfg!(unix) { File::open(folder_of(&self.path))?.sync_all() } else { Ok(()) }
+        };
+        finish().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Write { path: self.path.display().to_string(), source }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Once it is published there is nothing of that name.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 fn write(
     path: &Path,
     bytes: &[u8],
     privacy: Privacy,
     publish: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let temporary = temporary(folder)?;
     let written = (|| {
         let mut options = OpenOptions::new();

@@ -177,6 +177,7 @@ pub(crate) fn denial(denial: &Denial) -> serde_json::Value {
         "import": denial.import,
         "reason": denial.reason,
         "rule": denial.rule,
+        "forbidden-by": denial.forbidden_by,
         "hint": denial.hint.to_string(),
         "change": denial.hint,
     })

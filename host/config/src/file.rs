@@ -1,7 +1,9 @@
 //! The text of `config.toml`: every key, and what may stand under it. Opens nothing.
 
 use longshore_reference::Repository;
-use longshore_reference::authored::{Item, Misread, Table, read};
+use longshore_reference::authored::{Item, Misread, Table, closest, did_you_mean, read};
+
+use crate::StoreUrl;
 
 /// The largest `config.toml` that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
@@ -16,7 +18,13 @@ const KEYS: &[&str] = &[
     "docker-config",
     "trust-policy",
     "policy",
+    "environment",
+    "profile",
+    "store",
 ];
+
+/// What a host may be for.
+const ENVIRONMENTS: [&str; 3] = ["development", "staging", "production"];
 
 /// What `config.toml` says; what it leaves out is `None` or empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +37,9 @@ pub(crate) struct Authored {
     pub(crate) docker_config: Option<String>,
     pub(crate) trust_policy: Option<String>,
     pub(crate) policy: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) store: Option<StoreUrl>,
 }
 
 impl Authored {
@@ -49,6 +60,9 @@ fn authored(root: &Table<'_>) -> Authored {
         docker_config: root.get("docker-config").as_ref().and_then(path),
         trust_policy: root.get("trust-policy").as_ref().and_then(path),
         policy: root.get("policy").as_ref().and_then(path),
+        environment: root.get("environment").as_ref().and_then(environment),
+        profile: root.get("profile").as_ref().and_then(environment),
+        store: root.get("store").as_ref().and_then(store),
     }
 }
 
@@ -62,6 +76,12 @@ fn host(item: &Item<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
+fn store(item: &Item<'_>) -> Option<StoreUrl> {
+    let url = StoreUrl::parse(item.string()?);
+    item.check(url.as_ref().map(|_| ()).map_err(Clone::clone))?;
+    url.ok()
+}
+
 fn path(item: &Item<'_>) -> Option<String> {
     let text = item.string()?;
     if text.is_empty() {
@@ -69,6 +89,23 @@ fn path(item: &Item<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+fn environment(item: &Item<'_>) -> Option<String> {
+    let text = item.string()?;
+    if let Err(why) = check_environment(text) {
+        item.fail_with(why, closest(text, ENVIRONMENTS).map(did_you_mean));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// What a host is for is one of three words.
+pub(crate) fn check_environment(text: &str) -> Result<(), String> {
+    match ENVIRONMENTS.contains(&text) {
+        true => Ok(()),
+        false => Err("expected `development`, `staging` or `production`".to_owned()),
+    }
 }
 
 /// A registry is written `host` or `host:port`, as references write it.

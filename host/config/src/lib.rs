@@ -8,7 +8,9 @@ mod environment;
 mod error;
 mod file;
 mod settings;
+mod store;
 
 pub use environment::Environment;
 pub use error::Error;
 pub use settings::{Named, Settings};
+pub use store::StoreUrl;

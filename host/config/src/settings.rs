@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::file::{Authored, MAX_BYTES, check_host};
-use crate::{Environment, Error};
+use crate::file::{Authored, MAX_BYTES, check_environment, check_host};
+use crate::{Environment, Error, StoreUrl};
 
 /// A file that somebody named, or one that is looked for where it usually is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +36,15 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// Who may vouch for what; `trust.json` in the home unless named.
     pub trust_policy: Named,
-    /// What is allowed; `policy.toml` in the home unless named.
+    /// What is allowed: a file in TOML or Cedar or a folder of them; `policy.toml` in the home
+    /// unless named.
     pub policy: Named,
+    /// What the host is for: `development`, `staging` or `production`.
+    pub environment: Option<String>,
+    /// Whose policies of those that are shipped are in force: one of the same words.
+    pub profile: Option<String>,
+    /// The server that keeps the journal; a file in the home unless named.
+    pub store: Option<StoreUrl>,
 }
 
 impl Settings {
@@ -58,6 +65,14 @@ impl Settings {
             }
             None => authored.registry,
         };
+        let store = match environment.text("LONGSHORE_STORE")? {
+            Some(text) => {
+                let name = "LONGSHORE_STORE";
+                let url = StoreUrl::parse(&text);
+                Some(url.map_err(|reason| Error::Variable { name, reason })?)
+            }
+            None => authored.store,
+        };
         let docker_home = || Some(environment.path("HOME")?.join(".docker"));
         let named = |variable, written: Option<String>, usual: &str| match environment
             .path(variable)
@@ -73,7 +88,18 @@ impl Settings {
             .or_else(docker_home);
         let trust_policy = named("LONGSHORE_TRUST_POLICY", authored.trust_policy, "trust.json");
         let policy = named("LONGSHORE_POLICY", authored.policy, "policy.toml");
+        let word = |name: &'static str, written: Option<String>| match environment.text(name)? {
+            Some(text) => match check_environment(&text) {
+                Ok(()) => Ok(Some(text)),
+                Err(reason) => Err(Error::Variable { name, reason }),
+            },
+            None => Ok(written),
+        };
+        let profile = word("LONGSHORE_PROFILE", authored.profile)?;
+        let purpose = word("LONGSHORE_ENVIRONMENT", authored.environment)?;
         Ok(Self {
+            environment: purpose,
+            profile,
             registry,
             offline: offline.unwrap_or(false),
             plain_http: authored.plain_http,
@@ -82,6 +108,7 @@ impl Settings {
             docker_config,
             trust_policy,
             policy,
+            store,
             home,
         })
     }

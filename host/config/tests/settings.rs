@@ -51,6 +51,26 @@ fn the_file_is_read_and_its_paths_are_relative_to_it() {
 }
 
 #[test]
+fn the_address_of_the_store_is_read_and_never_shown() {
+    let home = home("store = \"postgres://a:secret@b/c\"\n");
+    let settings = resolve(home.path(), &[]).unwrap();
+    assert_eq!(settings.store.as_ref().unwrap().reveal(), "postgres://a:secret@b/c");
+    assert!(!format!("{settings:?}").contains("secret"));
+    let other = [("LONGSHORE_STORE", "postgresql://a:hidden@b/d")];
+    let settings = resolve(home.path(), &other).unwrap();
+    assert_eq!(settings.store.unwrap().reveal(), "postgresql://a:hidden@b/d");
+    let error = resolve(home.path(), &[("LONGSHORE_STORE", "mysql://a:secret@b/c")]).unwrap_err();
+    assert_eq!(error.code(), "LS-CFG-004");
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    for wrong in ["store = \"sqlite:secret\"\n", "store = \"postgres://secret\nx = 1\n"] {
+        std::fs::write(home.path().join("config.toml"), wrong).unwrap();
+        let error = resolve(home.path(), &[]).unwrap_err();
+        assert_eq!(error.code(), "LS-CFG-001");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
     let home = home("registry = \"a.example\"\noffline = true\ntrust-policy = \"t.json\"\n");
     let variables = [

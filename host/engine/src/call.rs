@@ -14,6 +14,7 @@ use longshore_policy::{Grant, manifest_entry};
 use wasmtime::component::Val;
 
 use crate::capability::http::Rates;
+use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::link::Ready;
@@ -29,6 +30,7 @@ struct RunShared {
     run: Run,
     calls: AtomicU32,
     usage: Mutex<Usage>,
+    secrets: secret::Fetched,
     uses: Mutex<Uses>,
     rates: Rates,
 }
@@ -38,7 +40,8 @@ impl RunContext {
     #[must_use]
     pub fn new(run: Run) -> Self {
         let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
-        Self(Arc::new(RunShared { run, calls, usage, uses, rates: Rates::default() }))
+        let (rates, secrets) = (Rates::default(), secret::Fetched::default());
+        Self(Arc::new(RunShared { run, calls, usage, uses, rates, secrets }))
     }
 
     /// The run's journal.
@@ -51,6 +54,10 @@ impl RunContext {
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn secrets(&self) -> &secret::Fetched {
+        &self.0.secrets
     }
 
     /// What the calls used so far of what they were granted.
@@ -111,6 +118,7 @@ pub(crate) struct Scene {
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
     pub(crate) counters: Counters,
+    pub(crate) placeholders: secret::Placeholders,
     uses: UsesOfCall,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -130,6 +138,7 @@ impl Scene {
             started,
             deadline: started + allowed,
             counters: Counters::default(),
+            placeholders: secret::Placeholders::default(),
             uses: UsesOfCall::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),

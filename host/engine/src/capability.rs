@@ -11,6 +11,7 @@ pub(crate) mod env;
 pub(crate) mod http;
 pub(crate) mod net;
 pub(crate) mod random;
+pub(crate) mod secret;
 pub(crate) mod settings;
 pub(crate) mod sockets;
 pub(crate) mod stdio;

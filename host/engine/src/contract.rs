@@ -11,8 +11,11 @@ mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { default: trappable },
-        with: { "longshore:action/spans.span": super::Span },
+        imports: { "longshore:action/secrets.get": async | trappable, default: trappable },
+        with: {
+            "longshore:action/secrets.secret": crate::capability::secret::Handle,
+            "longshore:action/spans.span": super::Span,
+        },
     });
 }
 
@@ -24,6 +27,7 @@ mod workflow {
     });
 }
 
+pub(crate) use action::longshore::action::secrets;
 use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
 use workflow::longshore::workflow::{dynamic, run};
 

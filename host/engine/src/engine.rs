@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
 use wasmtime::component::{Component, Linker};
@@ -41,6 +42,8 @@ pub struct EngineConfig {
     pub allocation: Allocation,
     /// Where compiled code is kept; nowhere if none.
     pub cache: Option<PathBuf>,
+    /// What stands behind capabilities.
+    pub backing: Backing,
     /// How names are looked up.
     pub resolver: Resolver,
 }
@@ -57,6 +60,7 @@ struct Inner {
     concurrent: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
+    backing: Backing,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -85,8 +89,13 @@ impl Engine {
             concurrent: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
+            backing: config.backing,
             compiled: Mutex::default(),
         })))
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.0.backing
     }
 
     /// Compiles a verified component, or takes its code from the cache.
@@ -250,6 +259,9 @@ impl Flavor {
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(budget);
+        // What a component holds in its own tables counts like what the host holds for it.
+        let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {

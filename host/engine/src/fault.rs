@@ -10,6 +10,8 @@ use crate::limiter::LimitHit;
 
 /// Frames of a backtrace that are kept.
 const MAX_FRAMES: usize = 32;
+/// Characters of a function's name that are kept.
+const MAX_NAME: usize = 160;
 
 /// Raised by the epoch callback once the deadline has passed.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +66,7 @@ pub(crate) fn classify(
     } else if let Some(hit) = error.downcast_ref::<LimitHit>() {
         Fault::limit(kind_of(hit.name), hit.name, hit.to_string())
     } else if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
-        let limit = scene.grant.limits().handles;
-        let message = format!("the call would have gone past its limit `handles` of {limit}");
-        Fault::limit(FaultKind::Resources, LimitName::Handles, message)
+        handles(scene)
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         of_trap(*trap, scene)
     } else {
@@ -74,6 +74,12 @@ pub(crate) fn classify(
     };
     fault.backtrace = backtrace(&error);
     Err(fault)
+}
+
+fn handles(scene: &Scene) -> Fault {
+    let limit = scene.grant.limits().handles;
+    let message = format!("the call would have gone past its limit `handles` of {limit}");
+    Fault::limit(FaultKind::Resources, LimitName::Handles, message)
 }
 
 fn kind_of(name: LimitName) -> FaultKind {
@@ -110,6 +116,10 @@ fn of_text(error: &wasmtime::Error, scene: &Scene, entered: bool) -> Fault {
             format!("the call would have gone past its limit `host-call-bytes` of {limit}");
         return Fault::limit(FaultKind::OutputSize, LimitName::HostCallBytes, message);
     }
+    // Of its own resources, or of what it lends to one host call.
+    if text.contains("store handle limit exceeded") {
+        return handles(scene);
+    }
     // Instances, and the memories and tables that so many instances may have.
     if text.contains("count too high at") {
         let limit = limits.instances;
@@ -124,6 +134,12 @@ fn of_text(error: &wasmtime::Error, scene: &Scene, entered: bool) -> Fault {
     Fault::new(kind, format!("the call failed: {}", error.root_cause()))
 }
 
+/// Whether a character only ever stands for itself: no control, and none of Unicode's marks of direction.
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     trace
@@ -136,7 +152,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
                 // The alternate form leaves out the hash that the compiler appends.
                 |name| format!("{:#}", rustc_demangle::demangle(name)),
             );
-            name.truncate(name.char_indices().nth(160).map_or(name.len(), |(at, _)| at));
+            // The guest chose its names: what a terminal would obey, or what turns text around, is not shown.
+            name = name.chars().take(MAX_NAME).map(|c| if is_plain(c) { c } else { '?' }).collect();
             match frame.module_offset() {
                 Some(offset) => format!("{name} at 0x{offset:x}"),
                 None => name,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use longshore_model::Limits;
+use longshore_ports::Backing;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -23,6 +24,7 @@ pub(crate) struct Host {
     pub(crate) table: ResourceTable,
     pub(crate) spans: u32,
     pub(crate) links: Arc<Links>,
+    pub(crate) backing: Backing,
     /// Made on first use: most calls never touch WASI.
     wasi: Option<Box<WasiCtx>>,
     stdout: Capture,
@@ -55,6 +57,7 @@ impl Host {
             table,
             spans: 0,
             links: Arc::clone(ready.links()),
+            backing: ready.backing().clone(),
             wasi: None,
             stdout,
             stderr,

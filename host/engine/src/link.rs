@@ -7,6 +7,7 @@ use longshore_model::{
     CallEnded, CallStarted, Event, Fault, FaultKind, Json, LimitName, Outcome, Usage,
 };
 use longshore_policy::Grant;
+use longshore_ports::Backing;
 use longshore_reference::Digest;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
@@ -30,6 +31,7 @@ pub struct Ready {
     pre: InstancePre<Host>,
     env: Vec<(String, String)>,
     links: Arc<Links>,
+    backing: Backing,
 }
 
 impl Engine {
@@ -67,7 +69,8 @@ impl Engine {
             let linker = with_links(compiled, &links)?;
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
-        Ok(Ready { compiled: Arc::clone(compiled), grant, pre, env, links: Arc::new(links) })
+        let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
+        Ok(Ready { compiled, grant, pre, env, links, backing: self.backing().clone() })
     }
 }
 
@@ -98,6 +101,10 @@ impl Ready {
 
     pub(crate) fn pre(&self) -> &InstancePre<Host> {
         &self.pre
+    }
+
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.backing
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {

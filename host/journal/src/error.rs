@@ -102,6 +102,44 @@ pub enum Error {
         /// The entry that would be next.
         found: u64,
     },
+    /// Another host has taken the run since this one did.
+    #[error(
+        "run `{run}` was taken by another host: this one holds fence {held}, the run has {now}"
+    )]
+    Fenced {
+        /// The run.
+        run: RunId,
+        /// What this writer carries.
+        held: crate::Fence,
+        /// What the run has.
+        now: crate::Fence,
+    },
+    /// Another host holds the run.
+    #[error("run `{run}` is held by another host until {}", .until.rfc3339())]
+    Held {
+        /// The run.
+        run: RunId,
+        /// From then on it can be taken, unless the host prolongs it.
+        until: longshore_model::Timestamp,
+    },
+    /// More letters wait than a run may have waiting.
+    #[error("run `{run}` has {limit} letters waiting, and takes no more")]
+    MailboxFull {
+        /// The run.
+        run: RunId,
+        /// The limit.
+        limit: u64,
+    },
+    /// A letter is larger than any may be.
+    #[error("a letter of {bytes} bytes to run `{run}` is larger than the {limit} that are taken")]
+    LetterTooLarge {
+        /// The run.
+        run: RunId,
+        /// The size of the letter.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The run has its receipt already; it is never replaced.
     #[error("run `{0}` already has a receipt")]
     AlreadySealed(RunId),
@@ -150,6 +188,10 @@ pub enum StoreFault {
     Io,
     /// The store was shut down.
     Stopped,
+    /// The server of the store does not answer, for now.
+    Unavailable,
+    /// The server of the store does not let us in.
+    Denied,
 }
 
 fn by(host: Option<&str>) -> String {
@@ -189,6 +231,10 @@ impl Error {
             Self::AlreadySealed(_) => "LS-JRN-012",
             Self::StillOpen(_) => "LS-JRN-013",
             Self::Seal { .. } => "LS-JRN-014",
+            Self::Fenced { .. } => "LS-JRN-030",
+            Self::Held { .. } => "LS-JRN-031",
+            Self::MailboxFull { .. } => "LS-JRN-032",
+            Self::LetterTooLarge { .. } => "LS-JRN-033",
             Self::Store { fault, .. } => fault.code(),
         }
     }
@@ -205,7 +251,20 @@ impl Error {
             Self::EventLimit { .. } => {
                 "raise `events` in the manifest's and the operator's limits, or record less"
             }
-            Self::Conflict { .. } => "another process continues this run; let it",
+            Self::Conflict { expected, found, .. } if found < expected => {
+                "the store lost entries that were not synced: its server or its machine went down; \
+                 the run goes on from what is left when it is resumed"
+            }
+            Self::Conflict { .. } | Self::Fenced { .. } => {
+                "another process continues this run; let it"
+            }
+            Self::Held { .. } => "let that host go on, or wait until its lease has run out",
+            Self::MailboxFull { .. } => {
+                "wait until the run has taken some; it goes on when it is resumed"
+            }
+            Self::LetterTooLarge { .. } => {
+                "send less, or send where it can be fetched from instead of the thing itself"
+            }
             Self::Store { fault, .. } => return fault.hint().map(str::to_owned),
             _ => return None,
         };
@@ -214,6 +273,12 @@ impl Error {
 }
 
 impl StoreFault {
+    /// Whether the same may succeed when it is tried again later.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::Full | Self::Locked | Self::Unavailable)
+    }
+
     const fn code(self) -> &'static str {
         match self {
             Self::Full => "LS-JRN-020",
@@ -224,6 +289,8 @@ impl StoreFault {
             Self::Unopenable => "LS-JRN-025",
             Self::Io => "LS-JRN-026",
             Self::Stopped => "LS-JRN-027",
+            Self::Unavailable => "LS-JRN-028",
+            Self::Denied => "LS-JRN-029",
         }
     }
 
@@ -243,6 +310,14 @@ impl StoreFault {
             Self::Unopenable => Some("check that the state folder exists and belongs to you"),
             Self::Io => Some("check the disk and the system's log"),
             Self::Stopped => None,
+            Self::Unavailable => Some(
+                "see that the server runs and can be reached, and try again: what was acknowledged \
+                 is kept",
+            ),
+            Self::Denied => Some(
+                "check user, password and database in `store`, or in `LONGSHORE_STORE`; where it \
+                 is the certificate, name its authority in `extra-ca`",
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use longshore_model::{Event, Outcome, RunEnded, RunId, RunStarted, Timestamp};
 use longshore_reference::Digest;
 
 use crate::writer::Writer;
-use crate::{Chain, Entry, Error, Record, Result, RunState, RunSummary, Store};
+use crate::{Chain, Entry, Error, Fence, Record, Result, RunState, RunSummary, Store};
 
 /// Entries read from the store at once.
 const PAGE: usize = 1_000;
@@ -81,7 +81,7 @@ impl History {
     }
 
     /// The end that grows.
-    pub(crate) fn writer(&self) -> Result<Writer> {
+    pub(crate) fn writer(&self, fence: Fence) -> Result<Writer> {
         if self.end().is_some() {
             return Err(Error::RunClosed(self.run()));
         }
@@ -89,7 +89,7 @@ impl History {
         let last_at = self.entries.last().map_or_else(Timestamp::default, |entry| entry.at);
         let limit = self.start().grant.limits.events;
         let chain = Chain::after(self.head());
-        Ok(Writer::after(self.run(), limit, first, chain, self.summary.entries, last_at))
+        Ok(Writer::after(self.run(), fence, limit, first, chain, self.summary.entries, last_at))
     }
 }
 

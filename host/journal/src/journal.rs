@@ -1,16 +1,22 @@
 //! The way in: opens runs, reads them back, lists them, seals their receipts.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use longshore_model::{Clock, Event, RunId, RunStarted};
+use bytes::Bytes;
+use longshore_model::{Clock, Event, RunId, RunStarted, Timestamp};
 
+use crate::keeper::{Keeper, any_host};
 use crate::writer::Writer;
 use crate::{
-    Closed, Durability, History, MemoryStore, Opening, Reader, Result, Run, RunFilter, RunState,
-    RunSummary, Sealer, Store, StoredReceipt, durability_of, is_pure_run,
+    Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
+    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt,
+    Wakes, durability_of, is_pure_run,
 };
+
+/// Rows read at once where most may not be wanted: many runs wait, and few were interrupted.
+const REFINED_PAGE: usize = 1_000;
 
 /// The journal of a host: a store and a clock. Clones share both.
 #[derive(Clone)]
@@ -21,29 +27,42 @@ pub struct Journal {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The runs that this journal holds.
-    held: Mutex<HashSet<RunId>>,
+    pub(crate) keeper: Arc<Keeper>,
 }
 
 impl Shared {
-    pub(crate) fn hold(&self, run: RunId) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+    pub(crate) fn hold(&self, run: RunId, fence: Fence) {
+        self.keeper.hold(run, fence, &self.store, &self.clock);
     }
 
-    pub(crate) fn release(&self, run: RunId) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
-    }
-
-    fn holds(&self, run: RunId) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(&run)
+    pub(crate) fn release(&self, run: RunId, fence: Fence) {
+        self.keeper.release(run, fence);
     }
 }
 
 impl Journal {
-    /// A journal over `store`.
+    /// A journal over `store`, as a host of its own.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { store, clock, held: Mutex::default() }) }
+        Self::hosted(store, clock, any_host(), LEASE)
+    }
+
+    /// The same as the host that is named, whose leases hold for `lease`.
+    #[must_use]
+    pub fn hosted(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        host: HostId,
+        lease: Duration,
+    ) -> Self {
+        let keeper = Arc::new(Keeper::new(host, lease));
+        Self { shared: Arc::new(Shared { store, clock, keeper }) }
+    }
+
+    /// Who this journal is to others on the same store.
+    #[must_use]
+    pub fn host(&self) -> HostId {
+        self.shared.keeper.host()
     }
 
     /// A journal that remembers the latest runs in memory: see [`MemoryStore`].
@@ -65,13 +84,15 @@ impl Journal {
             component: start.component.digest,
             reference: start.component.reference.clone(),
             function: start.function.clone(),
-            started: longshore_model::Timestamp::default(),
+            started: Timestamp::default(),
+            lease: None,
         };
         let mut writer = Writer::new(id, start.grant.limits.events);
         let event = Event::RunStarted(Box::new(start));
         let durability = durability_of(&event);
         writer.push(&*self.shared.clock, event, true)?;
         opening.started = writer.last_at();
+        opening.lease = Some(self.shared.keeper.lease(opening.started));
         writer.open_with(opening);
         writer.hand_over(&*self.shared.store, Durability::Buffered);
         writer.check()?;
@@ -82,19 +103,104 @@ impl Journal {
         Ok(run)
     }
 
-    /// Goes on with a run that did not end: its history, checked, and the run to record into.
-    /// Nothing keeps another process from doing the same; of two writers, the store refuses the
-    /// second.
+    /// Takes a run that did not end and goes on with it: its history, checked, and the run to record
+    /// into. Whoever held it before is refused from now on.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and [`Error::RunClosed`](crate::Error::RunClosed) when it has
-    /// ended.
+    /// [`Error::NotFound`], [`Error::RunClosed`] when it has ended, [`Error::Held`] while a host
+    /// holds it, and as [`read`](Self::read).
     pub async fn resume(&self, run: RunId) -> Result<(Run, History)> {
-        let history = self.read(run).await?;
-        let writer = history.writer()?;
-        let pure = is_pure_run(history.start());
-        Ok((Run::new(Arc::clone(&self.shared), run, pure, writer), history))
+        let taken = self.shared.store.claim(&self.claim_for(Some(run), 1)).await?;
+        match taken.first() {
+            Some(row) => self.go_on(row).await,
+            None => Err(self.not_taken(run).await?),
+        }
+    }
+
+    /// Takes runs that have something to do and that nobody holds, at most `limit`, those that are
+    /// due longest first. [`go_on`](Self::go_on) with each.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn claim(&self, limit: usize) -> Result<Vec<RunSummary>> {
+        self.shared.store.claim(&self.claim_for(None, limit)).await
+    }
+
+    /// Goes on with a run that was taken by [`claim`](Self::claim).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read). The run is then let go of when its lease runs out.
+    pub async fn go_on(&self, taken: &RunSummary) -> Result<(Run, History)> {
+        let (run, fence) = (taken.run, taken.fence);
+        self.shared.hold(run, fence);
+        let resumed = async {
+            let history = self.read(run).await?;
+            let writer = history.writer(fence)?;
+            let pure = is_pure_run(history.start());
+            Ok((Run::new(Arc::clone(&self.shared), run, pure, writer), history))
+        };
+        let resumed = resumed.await;
+        if resumed.is_err() {
+            self.shared.release(run, fence);
+        }
+        resumed
+    }
+
+    fn claim_for(&self, only: Option<RunId>, limit: usize) -> Claim {
+        let now = self.shared.clock.now();
+        Claim { lease: self.shared.keeper.lease(now), now, only, limit }
+    }
+
+    /// Why a run was not to be had.
+    async fn not_taken(&self, run: RunId) -> Result<Error> {
+        let row = self.shared.store.summary(run).await?;
+        Ok(match row.map(|row| (row.state, row.lease)) {
+            None => Error::NotFound(run),
+            Some((RunState::Open, lease)) => {
+                Error::Held { run, until: lease.map(|lease| lease.until).unwrap_or_default() }
+            }
+            Some(_) => Error::RunClosed(run),
+        })
+    }
+
+    /// From when on [`claim`](Self::claim) gives a run, unless something happens before.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn due(&self) -> Result<Option<Timestamp>> {
+        self.shared.store.due().await
+    }
+
+    /// Listens for runs that may have something to do before they are [`due`](Self::due).
+    #[must_use]
+    pub fn wakes(&self) -> Wakes {
+        self.shared.store.wakes()
+    }
+
+    /// Sends a letter to a run, whoever holds it, and tells its place among the run's letters once
+    /// it is safe. The same `id` again is the same letter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::RunClosed`], [`Error::MailboxFull`],
+    /// [`Error::LetterTooLarge`], and when the store fails.
+    pub async fn post(&self, run: RunId, id: [u8; 16], bytes: Bytes) -> Result<u64> {
+        let at = self.shared.clock.now();
+        self.shared.store.post(Letter { run, id, at, bytes }).await
+    }
+
+    /// Removes what is kept of runs that have ended, and tells which are gone. Their receipts stay,
+    /// so that the chain of receipts has no gap.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn remove(&self, runs: &[RunId]) -> Result<Vec<RunId>> {
+        self.shared.store.remove(runs).await
     }
 
     /// Reads a run back and checks all of it: every hash, every place, the number of entries, and
@@ -102,31 +208,45 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Truncated`, `Edited`, `Reordered` or `Newer` of [`Error`](crate::Error), and
+    /// `NotFound`, `Truncated`, `Edited`, `Reordered` or `Newer` of [`Error`], and
     /// when the store fails.
     pub async fn read(&self, run: RunId) -> Result<History> {
         History::read(&*self.shared.store, run).await
     }
 
-    /// The same, page by page: for histories that should not be in memory at once.
+    /// Reads a run like [`read`](Self::read), page by page: for histories that should not be in
+    /// memory at once.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`](crate::Error::NotFound), and when the store fails.
+    /// [`Error::NotFound`], and when the store fails.
     pub async fn reader(&self, run: RunId) -> Result<Reader> {
         Reader::open(Arc::clone(&self.shared.store), run).await
     }
 
-    /// Runs that pass the filter, newest first. A run that has not ended and is not held by this
-    /// journal is listed as interrupted.
+    /// The entries of a run as they are stored, from `from` on: at most `max`, and fewer where they
+    /// are large. Nothing is checked.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn records(&self, run: RunId, from: u64, max: usize) -> Result<Vec<Record>> {
+        self.shared.store.load(run, from, max).await
+    }
+
+    /// Runs that pass the filter, newest first. Of a run that has not ended, the state is
+    /// [`RunSummary::state_at`] now.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
-        // Open and interrupted are one state in a store: pages are read until enough of the wanted
-        // kind are found.
+        // Open, waiting and interrupted are one state in a store: pages are read until enough of
+        // the wanted kind are found.
         let mut page = filter.clone();
+        if filter.state.is_some_and(|state| state.stored() == RunState::Open) {
+            page.limit = page.limit.max(REFINED_PAGE);
+        }
         let mut found = Vec::new();
         while found.len() < filter.limit {
             let rows = self.shared.store.runs(&page).await?;
@@ -152,9 +272,7 @@ impl Journal {
     }
 
     fn listed(&self, mut row: RunSummary) -> RunSummary {
-        if row.state == RunState::Open && !self.shared.holds(row.run) {
-            row.state = RunState::Interrupted;
-        }
+        row.state = row.state_at(self.shared.clock.now());
         row
     }
 
@@ -163,7 +281,7 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadySealed`](crate::Error::AlreadySealed), [`Error::Seal`](crate::Error::Seal)
+    /// [`Error::AlreadySealed`], [`Error::Seal`]
     /// when `sealer` fails, and when the store fails.
     pub async fn seal(&self, closed: &Closed, sealer: Sealer) -> Result<StoredReceipt> {
         self.shared.store.seal(closed.run, closed.durability, sealer).await

@@ -13,10 +13,14 @@ mod entry;
 mod error;
 mod history;
 mod journal;
+mod keeper;
+mod lease;
+mod mail;
 mod memory;
 mod run;
 mod store;
 mod subscription;
+mod wake;
 mod writer;
 
 pub use chain::{Chain, GENESIS};
@@ -25,10 +29,13 @@ pub use entry::{Entry, MAX_ENTRY_BYTES, Record};
 pub use error::{Error, Result, StoreFault};
 pub use history::{History, Reader};
 pub use journal::Journal;
+pub use lease::{Claim, Fence, HostId, LEASE, Lease, Standing, Waiting, WaitsOn};
+pub use mail::{Letter, MAX_LETTER_BYTES, MAX_LETTERS, Posted};
 pub use memory::MemoryStore;
 pub use run::{Closed, Run};
 pub use store::{
-    Append, Completion, Ending, MAX_PAGE_BYTES, Opening, RunFilter, RunState, RunSummary,
-    SealedReceipt, Sealer, Store, StoredReceipt, Ticket,
+    Append, Completion, Ending, MAX_PAGE_BYTES, Named, Opening, Release, RunFilter, RunState,
+    RunSummary, SealedReceipt, Sealer, Store, StoredReceipt, Ticket,
 };
 pub use subscription::{Seen, Subscription};
+pub use wake::{Bell, Wake, Wakes};

@@ -10,7 +10,10 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::journal::Shared;
 use crate::writer::Writer;
-use crate::{Durability, Ending, Error, History, Result, RunState, Subscription, Ticket};
+use crate::{
+    Durability, Ending, Error, Fence, History, Posted, Release, Result, RunState, Subscription,
+    Ticket, Waiting,
+};
 
 /// A run that is being recorded. Clones record into the same run.
 ///
@@ -21,6 +24,7 @@ pub struct Run(Arc<Inner>);
 
 struct Inner {
     id: RunId,
+    fence: Fence,
     pure: bool,
     shared: Arc<Shared>,
     writer: Mutex<Writer>,
@@ -47,9 +51,10 @@ pub struct Closed {
 
 impl Run {
     pub(crate) fn new(shared: Arc<Shared>, id: RunId, pure: bool, writer: Writer) -> Self {
-        shared.hold(id);
+        let fence = writer.fence();
+        shared.hold(id, fence);
         let flush = AsyncMutex::default();
-        Self(Arc::new(Inner { id, pure, shared, writer: Mutex::new(writer), flush }))
+        Self(Arc::new(Inner { id, fence, pure, shared, writer: Mutex::new(writer), flush }))
     }
 
     /// The run's id.
@@ -122,6 +127,49 @@ impl Run {
         Ok(seq)
     }
 
+    /// The letters to the run that are not in its history, in order, at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn letters(&self, max: usize) -> Result<Vec<Posted>> {
+        self.0.shared.store.letters(self.0.id, max).await
+    }
+
+    /// Records the event that stands for a letter, and takes the letter, in one step: it is in the
+    /// history once, whatever happens. Letters are taken in their order; those before this one are
+    /// taken with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`record`](Self::record).
+    pub fn record_letter(&self, event: Event, seq: u64) -> Result<u64> {
+        let taken = seq.saturating_add(1);
+        self.0.writer().push_taking(&*self.0.shared.clock, event, taken)
+    }
+
+    /// Lets go of the run until what it waits for has come, or for anybody to take at once where it
+    /// waits for nothing. Everything recorded so far is on disk then, unless the whole run is pure.
+    /// A letter that has come meanwhile makes the run claimable at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RunClosed`] when it was let go of or has ended, and when the store fails.
+    pub async fn release(&self, waiting: Option<Waiting>) -> Result<()> {
+        {
+            let mut writer = self.0.writer();
+            writer.check()?;
+            if writer.is_closed() {
+                return Err(Error::RunClosed(self.0.id));
+            }
+            writer.release_with(Release { waiting });
+        }
+        let durability = if self.0.pure { Durability::Buffered } else { Durability::Synced };
+        self.flush(durability).await?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        Ok(())
+    }
+
     /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when
     /// nobody watches, and never holds it up.
     #[must_use]
@@ -150,7 +198,7 @@ impl Run {
             (writer.head(), writer.next(), at)
         };
         self.flush(durability).await?;
-        self.0.shared.release(self.0.id);
+        self.0.shared.release(self.0.id, self.0.fence);
         let shared = Arc::clone(&self.0.shared);
         Ok(Closed { run: self.0.id, head, entries, ended: at, durability, shared })
     }
@@ -193,8 +241,11 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.release(self.id);
+        self.shared.release(self.id, self.fence);
         let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !writer.is_closed() {
+            writer.release_with(Release::default());
+        }
         if writer.has_pending() && writer.check().is_ok() {
             writer.hand_over(&*self.shared.store, Durability::Buffered);
         }

@@ -8,8 +8,8 @@ use longshore_model::{Clock, Event, RunId, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::{
-    Append, Chain, Durability, Ending, Entry, Error, MAX_ENTRY_BYTES, Opening, Record, Result,
-    Store, Subscription, Ticket, entry, subscription,
+    Append, Chain, Durability, Ending, Entry, Error, Fence, MAX_ENTRY_BYTES, Opening, Record,
+    Release, Result, Store, Subscription, Ticket, entry, subscription,
 };
 
 /// So many bytes, or so many records, are handed to the store without being asked for.
@@ -23,6 +23,7 @@ const KEPT_SCRATCH_BYTES: usize = 64 << 10;
 /// The growing end of a run, under its lock.
 pub(crate) struct Writer {
     run: RunId,
+    fence: Fence,
     /// The first entry, for subscribers.
     first: Option<Arc<Entry>>,
     chain: Chain,
@@ -35,6 +36,8 @@ pub(crate) struct Writer {
     pending_bytes: usize,
     opening: Option<Opening>,
     ending: Option<Ending>,
+    taken: Option<u64>,
+    release: Option<Release>,
     outstanding: Vec<Ticket>,
     /// Everything before this entry is in the store's hands.
     handed: u64,
@@ -48,12 +51,13 @@ pub(crate) struct Writer {
 impl Writer {
     /// The writer of a run that begins.
     pub(crate) fn new(run: RunId, limit: u64) -> Self {
-        Self::after(run, limit, None, Chain::new(), 0, Timestamp::default())
+        Self::after(run, Fence::FIRST, limit, None, Chain::new(), 0, Timestamp::default())
     }
 
     /// The writer of a run that goes on after `next` entries.
     pub(crate) fn after(
         run: RunId,
+        fence: Fence,
         limit: u64,
         first: Option<Arc<Entry>>,
         chain: Chain,
@@ -62,6 +66,7 @@ impl Writer {
     ) -> Self {
         Self {
             run,
+            fence,
             first,
             chain,
             next,
@@ -73,6 +78,8 @@ impl Writer {
             pending_bytes: 0,
             opening: None,
             ending: None,
+            taken: None,
+            release: None,
             outstanding: Vec::new(),
             handed: next,
             synced: 0,
@@ -90,6 +97,34 @@ impl Writer {
         self.ending = Some(ending);
         self.closed = true;
         self.listeners = None;
+    }
+
+    /// Lets go of the run: nothing more is recorded by this writer.
+    pub(crate) fn release_with(&mut self, release: Release) {
+        self.release = Some(release);
+        self.closed = true;
+        self.listeners = None;
+    }
+
+    /// Adds an event that stands for letters of the run: those before `taken` are in its history
+    /// with it, in one step.
+    pub(crate) fn push_taking(
+        &mut self,
+        clock: &dyn Clock,
+        event: Event,
+        taken: u64,
+    ) -> Result<u64> {
+        let seq = self.push(clock, event, false)?;
+        self.taken = self.taken.max(Some(taken));
+        Ok(seq)
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) const fn fence(&self) -> Fence {
+        self.fence
     }
 
     pub(crate) const fn next(&self) -> u64 {
@@ -200,8 +235,11 @@ impl Writer {
             next: self.handed,
             records,
             durability,
+            fence: self.fence,
             opening: self.opening.take(),
             ending: self.ending.take(),
+            taken: self.taken.take(),
+            release: self.release.take(),
         };
         self.handed = self.next;
         self.outstanding.push(store.append(append));
@@ -210,7 +248,7 @@ impl Writer {
 
     /// Whether something was recorded that the store does not have.
     pub(crate) const fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        !self.pending.is_empty() || self.taken.is_some() || self.release.is_some()
     }
 
     /// Drops tickets that were answered well, and remembers the first that was not.

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use longshore_journal::{
-    Append, Durability, Error, Journal, MemoryStore, Record, Result, RunFilter, RunState,
-    RunSummary, Sealer, Seen, Store, StoreFault, StoredReceipt, Ticket,
+    Append, Bell, Claim, Durability, Error, Fence, Journal, Letter, MemoryStore, Posted, Record,
+    Result, RunFilter, RunState, RunSummary, Sealer, Seen, Store, StoreFault, StoredReceipt,
+    Ticket, Waiting, WaitsOn, Wake, Wakes,
 };
 use longshore_model::{Clock, Event, RunId, Timestamp};
 use longshore_reference::Digest;
@@ -51,6 +52,38 @@ impl Store for Touched {
     }
 
     async fn runs(&self, _: &RunFilter) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn claimable(&self, _: Timestamp, _: usize) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn claim(&self, _: &Claim) -> Result<Vec<RunSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn renew(&self, _: &[(RunId, Fence)], _: Timestamp) -> Result<Vec<RunId>> {
+        Ok(Vec::new())
+    }
+
+    async fn due(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
+    async fn post(&self, letter: Letter) -> Result<u64> {
+        Err(Error::NotFound(letter.run))
+    }
+
+    async fn letters(&self, _: RunId, _: usize) -> Result<Vec<Posted>> {
+        Ok(Vec::new())
+    }
+
+    fn wakes(&self) -> Wakes {
+        Bell::new().listen()
+    }
+
+    async fn remove(&self, _: &[RunId]) -> Result<Vec<RunId>> {
         Ok(Vec::new())
     }
 
@@ -247,6 +280,119 @@ fn a_run_that_nobody_holds_is_interrupted_and_can_go_on() {
         assert_eq!(state().await, RunState::Ok);
         assert!(matches!(journal.resume(run_id(1)).await, Err(Error::RunClosed(_))));
         assert_eq!(journal.read(run_id(1)).await.unwrap().entries().len(), 4);
+    });
+}
+
+/// A clock that stands where it is put.
+#[derive(Clone, Default)]
+struct Set(Arc<AtomicU64>);
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_us(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Two hosts on one store, with leases of ten seconds, and the clock of both.
+fn two_hosts() -> (Journal, Journal, Set) {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Set::default());
+    let host = |n: u8| {
+        let id = longshore_journal::HostId::new([n; 16]);
+        let lease = std::time::Duration::from_secs(10);
+        Journal::hosted(store.clone(), Arc::new(clock.clone()), id, lease)
+    };
+    (host(1), host(2), clock)
+}
+
+#[test]
+fn a_run_that_another_host_holds_is_open_until_its_lease_has_run_out() {
+    runtime().block_on(async {
+        let (first, second, clock) = two_hosts();
+        let run = first.open(start(run_id(1))).await.unwrap();
+        run.record(call(0)).unwrap();
+        run.sync().await.unwrap();
+        let state = async || second.summary(run_id(1)).await.unwrap().unwrap().state;
+        assert_eq!(state().await, RunState::Open);
+        assert_eq!(second.claim(9).await.unwrap(), []);
+        match second.resume(run_id(1)).await.unwrap_err() {
+            error @ Error::Held { until, .. } => {
+                assert_eq!((until.unix_us(), error.code()), (10_000_000, "LS-JRN-031"));
+            }
+            other => panic!("{other:?}"),
+        }
+        clock.0.store(10_000_000, Ordering::Relaxed);
+        assert_eq!(state().await, RunState::Interrupted);
+        let (taken, history) = second.resume(run_id(1)).await.unwrap();
+        assert_eq!((history.entries().len(), state().await), (2, RunState::Open));
+        // The first host wakes late: nothing that it does counts, and it is told.
+        run.record(call(1)).unwrap();
+        let late = run.sync().await.unwrap_err();
+        assert_eq!(late.code(), "LS-JRN-030");
+        assert!(run.record(call(2)).is_err() && run.close(end()).await.is_err());
+        drop(run);
+        assert_eq!(state().await, RunState::Open);
+        taken.record(call(1)).unwrap();
+        taken.close(end()).await.unwrap();
+        assert_eq!(first.read(run_id(1)).await.unwrap().entries().len(), 4);
+    });
+}
+
+#[test]
+fn a_run_that_waits_is_given_to_whichever_host_comes_when_it_is_time() {
+    runtime().block_on(async {
+        let (first, second, clock) = two_hosts();
+        let run = first.open(start(run_id(1))).await.unwrap();
+        let wake_at = Some(Timestamp::from_unix_us(50_000_000));
+        let waiting = Some(Waiting { on: WaitsOn::Several, wake_at });
+        run.record(call(0)).unwrap();
+        run.release(waiting).await.unwrap();
+        assert!(matches!(run.record(call(1)), Err(Error::RunClosed(_))));
+        drop(run);
+        let listed = second.summary(run_id(1)).await.unwrap().unwrap();
+        assert_eq!((listed.state, listed.waiting, listed.entries), (RunState::Waiting, waiting, 2));
+        assert_eq!(
+            (second.due().await.unwrap(), second.claim(9).await.unwrap()),
+            (wake_at, vec![])
+        );
+        let mut wakes = second.wakes();
+        first.post(run_id(1), [1; 16], Bytes::from_static(b"go")).await.unwrap();
+        assert_eq!(wakes.next().await, Some(Wake::Run(run_id(1))));
+        let taken = second.claim(9).await.unwrap();
+        let (run, _) = second.go_on(&taken[0]).await.unwrap();
+        let letters = run.letters(9).await.unwrap();
+        assert_eq!(&letters[0].letter.bytes[..], b"go");
+        run.record_letter(call(1), letters[0].seq).unwrap();
+        run.release(waiting).await.unwrap();
+        assert_eq!((first.claim(9).await.unwrap(), first.due().await.unwrap()), (vec![], wake_at));
+        clock.0.store(50_000_000, Ordering::Relaxed);
+        let (run, history) = first.go_on(&first.claim(9).await.unwrap()[0]).await.unwrap();
+        assert_eq!((history.entries().len(), run.letters(9).await.unwrap()), (3, vec![]));
+        run.release(Some(Waiting { on: WaitsOn::Divergence, wake_at: None })).await.unwrap();
+        let listed = second.summary(run_id(1)).await.unwrap().unwrap();
+        assert_eq!((listed.state, second.due().await.unwrap()), (RunState::Diverged, None));
+    });
+}
+
+#[test]
+fn the_lease_of_a_run_under_way_is_prolonged_until_it_ends() {
+    runtime().block_on(async {
+        let clock = Set::default();
+        let lease = std::time::Duration::from_millis(30);
+        let host = longshore_journal::HostId::new([1; 16]);
+        let store = Arc::new(MemoryStore::new());
+        let journal = Journal::hosted(store.clone(), Arc::new(clock.clone()), host, lease);
+        let run = journal.open(start(run_id(1))).await.unwrap();
+        let until = async || store.summary(run_id(1)).await.unwrap().unwrap().lease.unwrap().until;
+        assert_eq!(until().await.unix_us(), 30_000);
+        clock.0.store(1_000_000, Ordering::Relaxed);
+        let prolonged = async {
+            while until().await.unix_us() != 1_030_000 {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), prolonged).await.unwrap();
+        run.close(end()).await.unwrap();
+        assert_eq!(journal.summary(run_id(1)).await.unwrap().unwrap().lease, None);
     });
 }
 

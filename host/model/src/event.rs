@@ -266,6 +266,16 @@ pub enum Effect {
         /// The redacted URL.
         url: String,
     },
+    /// The value of a secret was fetched from where it is kept.
+    Secret {
+        /// The name of the secret.
+        name: String,
+    },
+    /// The value of a secret was shown to the component.
+    Reveal {
+        /// The name of the secret.
+        name: String,
+    },
     /// A TCP connection.
     Tcp {
         /// The name that was looked up for it, or the address itself.
@@ -296,6 +306,8 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Http { method, url } => write!(f, "{method} {url}"),
+            Self::Secret { name } => write!(f, "fetch the secret `{name}`"),
+            Self::Reveal { name } => write!(f, "reveal the secret `{name}`"),
             Self::Tcp { host, address } => write!(f, "tcp {host} at {address}"),
             Self::Udp { host, address } => write!(f, "udp {host} at {address}"),
             Self::Dns { name } => write!(f, "dns {name}"),

@@ -1,25 +1,29 @@
-//! The decision itself: requested ∩ allowed, and nothing more.
+//! What a component is granted: each of its requests put to the policies, and nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use longshore_model::{CapabilityKind, HostPattern, LIMITS, Limits, Scope};
 use longshore_reference::{Request, SettingsError, SettingsSchema};
 use serde_json::Value;
 
+use crate::cedar::{Effect, Statement, Written};
 use crate::grant::Asker;
 use crate::hint;
 use crate::needs::guarded;
 use crate::policy::SettingValue;
-use crate::rule::{Rule, Target};
-use crate::{Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Policy, Refusal, Role};
+use crate::rule::Target;
+use crate::{
+    Denial, Grant, Granted, Hint, Lowered, Mode, Needs, Parameter, Policy, Principal, Refusal, Role,
+};
 
 impl Policy {
     /// Decides what the component of `needs` is granted.
     ///
-    /// With a manifest, each of its requests is met with the rules that are for the component.
-    /// Without one, what the rules name is what is asked for, as far as the component's imports can
-    /// use it: for the root all rules, for a dependency only those that name it. Of two folders for
-    /// one guest path the one of the narrower rule is taken, then of the later.
+    /// With a manifest, each of its requests is put to the policies. Without one, what the policies
+    /// that are for it name is what is asked for, as far as the component's imports can use it: for
+    /// the root all of them, for a dependency only those that name it. Of two folders for one guest
+    /// path the one of the policy that names the component is taken, then of the later.
     ///
     /// # Errors
     ///
@@ -50,6 +54,10 @@ impl Policy {
             case.count(&mut grant);
         }
         case.explain(&requests, &grant, &mut denials);
+        // What was refused above is told once.
+        let told = |held: &Denial| denials.iter().all(|denial| denial.scope != held.scope);
+        let held: Vec<_> = self.held(needs).into_iter().filter(told).collect();
+        denials.extend(held);
         let settings = match self.settings_of(needs) {
             Ok((settings, secrets)) => {
                 (grant.settings, grant.secrets) = (settings, secrets);
@@ -106,76 +114,95 @@ impl Policy {
     }
 }
 
+/// How many policies a sentence names.
+const NAMED: usize = 3;
+
 /// One component before the policy.
 struct Case<'c> {
     policy: &'c Policy,
     needs: &'c Needs,
-    /// The rules that are for it, weakest first.
-    rules: Vec<&'c Rule>,
+    principal: Principal,
 }
 
 impl<'c> Case<'c> {
     fn new(policy: &'c Policy, needs: &'c Needs) -> Self {
-        let anonymous = needs.manifest.is_none() && needs.role != Role::Root;
-        let for_it =
-            |rule: &&Rule| rule.target.matches(needs) && !(anonymous && rule.target == Target::Any);
-        let mut rules: Vec<_> = policy.rules.iter().filter(for_it).collect();
-        rules.sort_by_key(|rule| rule.target != Target::Any);
-        Self { policy, needs, rules }
+        let principal = Principal::new(needs, &policy.circumstances().tenant);
+        Self { policy, needs, principal }
+    }
+
+    /// The policies that permit and are for it, the weakest first.
+    fn permits(&self) -> Vec<&'c Statement> {
+        let for_it = |statement: &&Statement| statement.is_permit_for(&self.principal);
+        let mut permits: Vec<_> =
+            self.policy.statements().iter().map(|statement| &**statement).filter(for_it).collect();
+        permits.sort_by_key(|statement| statement.who.is_some());
+        permits
     }
 
     fn requests(&self) -> Vec<Request> {
         if let Some(manifest) = &self.needs.manifest {
             return manifest.requests.clone();
         }
-        let usable = self.rules.iter().filter(|rule| self.needs.uses(rule.scope.kind()));
-        let request = |rule: &&Rule| Request {
-            scope: rule.scope.clone(),
-            reason: String::new(),
-            optional: false,
-        };
-        usable.map(request).collect()
+        let mut requests: Vec<Request> = Vec::new();
+        for statement in self.permits() {
+            for scope in statement.names().filter(|scope| self.needs.uses(scope.kind())) {
+                if requests.iter().any(|request| request.scope == scope) {
+                    continue;
+                }
+                // What a condition holds back was not meant for it, and is not missed.
+                let decision = self.policy.judge(&self.principal, &scope);
+                if decision.permits() || !decision.forbidden_by.is_empty() {
+                    requests.push(Request { scope, reason: String::new(), optional: false });
+                }
+            }
+        }
+        requests
     }
 
-    /// Adds to `grant` what the rules allow of `wanted`; whether that is anything.
+    /// Adds to `grant` what is permitted of `wanted`; whether that is anything.
     fn meet(&self, wanted: &Scope, grant: &mut Grant) -> bool {
-        if wanted.may_be_narrowed() {
-            return self.meet_in_parts(wanted, grant);
-        }
-        let Some(rule) = self.rules.iter().rev().find(|rule| wanted.is_within(&rule.scope)) else {
-            return false;
-        };
-        // Two rules for one guest path: the stronger one's folder takes the place.
-        if let Scope::Dir { path, .. } = wanted {
-            grant
-                .scopes
-                .retain(|g| !matches!(&g.scope, Scope::Dir { path: own, .. } if own == path));
-        }
-        grant.scopes.push(Granted {
-            scope: wanted.clone(),
-            parameter: rule.parameter.clone(),
-            named: false,
-            asked: true,
-            rule: rule.origin.clone(),
-        });
-        true
-    }
-
-    fn meet_in_parts(&self, wanted: &Scope, grant: &mut Grant) -> bool {
-        let mut any = false;
-        for rule in &self.rules {
-            let Some(scope) = wanted.intersect(&rule.scope) else { continue };
-            any = true;
-            let (named, parameter) = (rule.scope.names_one_host(), rule.parameter.clone());
-            let rule = rule.origin.clone();
-            let new = Granted { scope, parameter, named, asked: true, rule };
+        let decision = self.policy.judge(&self.principal, wanted);
+        let mut met = false;
+        for part in &decision.permitted {
+            // Two requests for one guest path: the later one's folder takes the place.
+            if let Scope::Dir { path, .. } = &part.scope {
+                grant
+                    .scopes
+                    .retain(|g| !matches!(&g.scope, Scope::Dir { path: own, .. } if own == path));
+            }
+            let Some(parameter) = self.behind(&part.scope, &part.parameter) else { continue };
+            met = true;
+            let new = Granted {
+                scope: part.scope.clone(),
+                parameter,
+                named: part.named,
+                asked: true,
+                rule: part.rule(),
+            };
             match grant.scopes.iter_mut().find(|old| old.scope == new.scope) {
                 Some(old) if new.named && !old.named => *old = new,
                 Some(_) => {}
                 None => grant.scopes.push(new),
             }
         }
-        any
+        met
+    }
+
+    /// What stands behind `scope`; none where the operator does not say where a secret is kept.
+    fn behind(&self, scope: &Scope, parameter: &Parameter) -> Option<Parameter> {
+        match scope {
+            Scope::Secret(name) | Scope::Reveal(name) => {
+                self.policy.secrets.get(name).cloned().map(Parameter::Secret)
+            }
+            _ => Some(parameter.clone()),
+        }
+    }
+
+    /// That a secret is allowed, but the policy does not say where it is kept.
+    fn unkept(&self, scope: &Scope) -> Option<String> {
+        let (Scope::Secret(name) | Scope::Reveal(name)) = scope else { return None };
+        let allowed = self.policy.judge(&self.principal, scope).permits();
+        allowed.then(|| format!("no `[secrets.{name}]` and no `--secret` say where it is kept"))
     }
 
     /// The names that may lead to private addresses, with the rules that say so.
@@ -186,22 +213,32 @@ impl<'c> Case<'c> {
 
     /// Adds what the operator allows and the manifest does not ask for, each marked so.
     fn count(&self, grant: &mut Grant) {
-        for rule in self.rules.iter().rev() {
-            let taken = grant.scopes.iter().any(|granted| match (&granted.scope, &rule.scope) {
-                // One folder for each guest path, one access for each store: what was asked for stays.
-                (Scope::Dir { path: a, .. }, Scope::Dir { path: b, .. })
-                | (Scope::Keyvalue { name: a, .. }, Scope::Keyvalue { name: b, .. })
-                | (Scope::Blobstore { name: a, .. }, Scope::Blobstore { name: b, .. }) => a == b,
-                (granted, allowed) => allowed.is_within(granted),
-            });
-            if !taken && self.needs.uses(rule.scope.kind()) {
-                grant.scopes.push(Granted {
-                    scope: rule.scope.clone(),
-                    parameter: rule.parameter.clone(),
-                    named: rule.scope.names_one_host(),
-                    asked: false,
-                    rule: rule.origin.clone(),
-                });
+        let permits = self.permits();
+        let named = permits.iter().rev().flat_map(|statement| statement.names());
+        for scope in named.filter(|scope| self.needs.uses(scope.kind())) {
+            for part in &self.policy.judge(&self.principal, &scope).permitted {
+                let taken =
+                    grant.scopes.iter().any(|granted| match (&granted.scope, &part.scope) {
+                        // One folder for each guest path, one access for each store: what was asked for
+                        // stays.
+                        (Scope::Dir { path: a, .. }, Scope::Dir { path: b, .. })
+                        | (Scope::Keyvalue { name: a, .. }, Scope::Keyvalue { name: b, .. })
+                        | (Scope::Blobstore { name: a, .. }, Scope::Blobstore { name: b, .. }) => {
+                            a == b
+                        }
+                        (granted, allowed) => allowed.is_within(granted),
+                    });
+                if !taken
+                    && let Some(parameter) = self.behind(&part.scope, &part.parameter)
+                {
+                    grant.scopes.push(Granted {
+                        scope: part.scope.clone(),
+                        parameter,
+                        named: part.named,
+                        asked: false,
+                        rule: part.rule(),
+                    });
+                }
             }
         }
     }
@@ -222,7 +259,7 @@ impl<'c> Case<'c> {
             }
             let (rule, hint) = match self.needs.manifest {
                 Some(_) => ("its manifest does not ask for it".to_owned(), hint::author(kind)),
-                None => (self.refused_by(kind), self.operator(&stand_in(kind))),
+                None => (self.refused_by(kind, &[]), self.operator(&stand_in(kind))),
             };
             let import = Some(import.clone());
             denials.push(Denial {
@@ -231,6 +268,7 @@ impl<'c> Case<'c> {
                 scope: None,
                 reason: None,
                 rule,
+                forbidden_by: Vec::new(),
                 hint,
             });
         }
@@ -238,39 +276,72 @@ impl<'c> Case<'c> {
 
     fn denial(&self, request: &Request) -> Denial {
         let capability = request.scope.kind();
+        let decision = self.policy.judge(&self.principal, &request.scope);
+        let forbidden_by: Vec<_> = decision.forbidden_by.iter().map(|id| id.to_string()).collect();
+        let (rule, hint) = match forbidden_by.as_slice() {
+            [] => (self.refused_by(capability, &decision.partly), self.operator(&request.scope)),
+            policies => {
+                let named: Vec<_> = policies.iter().map(|id| format!("`{id}`")).collect();
+                let rule = format!("forbidden by {}", named.join(", "));
+                (rule, Hint::Forbidden { policies: forbidden_by.clone() })
+            }
+        };
         Denial {
             capability,
             import: self.needs.import_of(capability).map(str::to_owned),
             scope: Some(request.scope.clone()),
             reason: Some(request.reason.clone()),
-            rule: self.refused_by(capability),
-            hint: self.operator(&request.scope),
+            rule: self.unkept(&request.scope).unwrap_or(rule),
+            forbidden_by,
+            hint,
         }
     }
 
-    /// The rules that came nearest.
-    fn refused_by(&self, kind: CapabilityKind) -> String {
-        let of_kind = |rule: &&&Rule| rule.scope.kind() == kind;
-        let near: Vec<_> = self.rules.iter().filter(of_kind).take(3).collect();
-        if !near.is_empty() {
-            let words = near.iter().map(|r| format!("`{}` allows only `{}`", r.origin, r.scope));
-            return words.collect::<Vec<_>>().join(", ");
-        }
-        let other = self.policy.rules.iter().find(|rule| rule.scope.kind() == kind);
-        match other {
-            Some(Rule { origin, target: Target::Any, .. }) => {
-                format!(
-                    "`{origin}` names no component; \
-                 a dependency without a manifest must be named"
-                )
+    /// The policies that came nearest; `partly` are those that would permit a part.
+    fn refused_by(&self, kind: CapabilityKind, partly: &[Arc<str>]) -> String {
+        let near = |statement: &&Statement| match &statement.source {
+            Written::Rule(rule) => rule.scope.kind() == kind,
+            Written::Cedar(_) => partly.contains(&statement.id),
+        };
+        let words = self.permits().into_iter().filter(near).take(NAMED).map(|statement| {
+            match &statement.source {
+                Written::Rule(rule) => format!("`{}` allows only `{}`", rule.origin, rule.scope),
+                Written::Cedar(_) => format!("`{}` permits only a part of it", statement.id),
             }
-            Some(rule) => format!("`{}` is for `{}` only", rule.origin, rule.target),
+        });
+        let words: Vec<_> = words.collect();
+        if !words.is_empty() {
+            return words.join(", ");
+        }
+        let of_kind = |statement: &&Arc<Statement>| match &statement.source {
+            Written::Rule(rule) => rule.scope.kind() == kind,
+            Written::Cedar(_) => {
+                statement.kinds.has(kind)
+                    && statement.effect == Effect::Permit
+                    && !statement.is_permit_for(&self.principal)
+            }
+        };
+        match self.policy.statements().iter().find(of_kind) {
+            Some(other) => match &other.who {
+                None => format!(
+                    "`{}` names no component; a dependency without a manifest must be named",
+                    other.id
+                ),
+                Some(group) => format!("`{}` is for `{}` only", other.id, group.pattern()),
+            },
             None => "no rule allows it".to_owned(),
         }
     }
 
     fn operator(&self, scope: &Scope) -> Hint {
-        hint::operator(scope, &self.needs.role, &self.needs.pattern())
+        let mut hint = hint::operator(scope, &self.needs.role, &self.needs.pattern());
+        if let (Scope::Secret(name) | Scope::Reveal(name), Hint::Operator { policy, .. }) =
+            (scope, &mut hint)
+            && !self.policy.secrets.contains_key(name)
+        {
+            policy.push_str(&hint::kept(name));
+        }
+        hint
     }
 }
 

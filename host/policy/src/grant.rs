@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longshore_model::{
     Access, CallId, CapabilityKind, Denied, GrantRecord, HostPattern, LimitName, Limits, Scope,
@@ -12,7 +13,7 @@ use longshore_model::{
 use longshore_reference::{Digest, Manifest};
 use serde_json::Value;
 
-use crate::{Hint, Needs, Role, hint};
+use crate::{Hint, Needs, Role, SecretBinding, hint};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -69,6 +70,8 @@ pub enum Parameter {
     None,
     /// The host's folder behind a directory.
     Folder(PathBuf),
+    /// Where a secret is kept, and where it may be put.
+    Secret(Arc<SecretBinding>),
 }
 
 impl Parameter {
@@ -77,6 +80,7 @@ impl Parameter {
         match self {
             Self::None => Value::Null,
             Self::Folder(folder) => Value::from(folder.to_string_lossy()),
+            Self::Secret(binding) => binding.meaning(),
         }
     }
 }
@@ -256,6 +260,18 @@ impl Grant {
             (Scope::Dir { path, access }, Parameter::Folder(host)) => {
                 Some(DirGrant { guest: path, host, access: *access })
             }
+            _ => None,
+        })
+    }
+
+    /// Where the secret `name` is kept and may be put, if it may be used: unseen, or with `reveal` its value.
+    #[must_use]
+    pub fn secret(&self, name: &str, reveal: bool) -> Option<&Arc<SecretBinding>> {
+        self.scopes.iter().find_map(|granted| match (&granted.scope, &granted.parameter) {
+            (Scope::Secret(own), Parameter::Secret(binding)) if !reveal && own == name => {
+                Some(binding)
+            }
+            (Scope::Reveal(own), Parameter::Secret(binding)) if own == name => Some(binding),
             _ => None,
         })
     }

@@ -24,29 +24,41 @@
 //!     role: Role::Root,
 //!     imports: vec!["wasi:clocks/wall-clock@0.2.3".to_owned()],
 //!     manifest: None,
+//!     signers: Vec::new(),
 //! };
 //! assert!(policy.decide(&needs).unwrap().clock());
 //! assert!(Policy::default().decide(&needs).is_err());
 //! # Ok::<(), longshore_policy::Error>(())
 //! ```
 
+mod approval;
+mod cases;
+mod cedar;
 mod decide;
 mod error;
 mod grant;
 mod hint;
 mod mode;
 mod needs;
+mod observe;
 mod policy;
+mod profile;
 mod refusal;
 mod rule;
+mod secret;
 
+pub use approval::{Approval, Approvals, Asked, scopes_of, widening};
+pub use cases::{Case, Cases, Ran};
+pub use cedar::{Circumstances, Decision, Environment, Finding, Permitted, Principal, SCHEMA};
 pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered, Parameter};
 pub use hint::manifest_entry;
 pub use mode::Mode;
-pub use needs::{Needs, Role};
-pub use policy::{CEILING_FACTOR, Policy};
+pub use needs::{Needs, Role, component_pattern};
+pub use observe::{Change, Observed, What};
+pub use policy::{CEILING_FACTOR, Entry, Policy};
 pub use refusal::{Denial, Hint, Refusal};
+pub use secret::{SecretBinding, SecretFormat, SecretSource};
 
 #[cfg(test)]
 mod tests;

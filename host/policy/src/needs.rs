@@ -1,7 +1,7 @@
 //! What a component needs, as the engine found it: the other side of the decision.
 
 use longshore_model::CapabilityKind;
-use longshore_reference::{Digest, Manifest, Source};
+use longshore_reference::{Digest, Manifest, Signer, Source};
 
 /// What a component needs and who it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Needs {
     pub imports: Vec<String>,
     /// Its embedded manifest.
     pub manifest: Option<Manifest>,
+    /// Who vouched for it.
+    pub signers: Vec<Signer>,
 }
 
 /// The part that a component plays in a run.
@@ -35,10 +37,7 @@ pub enum Role {
 impl Needs {
     /// The pattern that names this component and no other.
     pub(crate) fn pattern(&self) -> String {
-        match &self.source {
-            Source::Registry(reference) => reference.repository().to_string(),
-            Source::File(name) => format!("file:{name}"),
-        }
+        component_pattern(&self.source)
     }
 
     /// The first import that needs the capability of `kind`.
@@ -66,6 +65,15 @@ impl Needs {
             CapabilityKind::Udp => of("wasi:sockets/udp") || of("wasi:sockets/types"),
             CapabilityKind::Dns => of("wasi:sockets/ip-name-lookup"),
         }
+    }
+}
+
+/// The pattern of rules and approvals that names what came from `source`, in every version, and nothing else.
+#[must_use]
+pub fn component_pattern(source: &Source) -> String {
+    match source {
+        Source::Registry(reference) => reference.repository().to_string(),
+        Source::File(name) => format!("file:{name}"),
     }
 }
 

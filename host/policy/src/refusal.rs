@@ -34,6 +34,9 @@ pub struct Denial {
     pub reason: Option<String>,
     /// The rule that refused.
     pub rule: String,
+    /// The ids of the policies that forbid it; empty where none permits it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forbidden_by: Vec<String>,
     /// The change that would allow it.
     pub hint: Hint,
 }
@@ -49,10 +52,20 @@ pub enum Hint {
         /// The same for a policy file.
         policy: String,
     },
+    /// Nothing that is added allows it: policies forbid it, and they stand above what permits.
+    Forbidden {
+        /// The ids of those policies.
+        policies: Vec<String>,
+    },
     /// Only the author can: the component's manifest does not ask for it.
     Author {
         /// What `longshore.toml` lacks.
         manifest: String,
+    },
+    /// The operator may accept that it asks for more than the version that was approved last.
+    Approval {
+        /// The component, as commands name it.
+        target: String,
     },
 }
 
@@ -68,9 +81,16 @@ impl fmt::Display for Hint {
                 let policy = policy.replace('\n', "; ");
                 write!(f, "allow it with `--allow {quoted}`, or in the policy: `{policy}`")
             }
+            Self::Forbidden { policies } => {
+                let named: Vec<_> = policies.iter().map(|id| format!("`{id}`")).collect();
+                write!(f, "nothing allows it while it is forbidden: change {}", named.join(", "))
+            }
             Self::Author { manifest } => {
                 let manifest = manifest.replace('\n', "; ");
                 write!(f, "its author must ask for it in `longshore.toml`: `{manifest}`")
+            }
+            Self::Approval { target } => {
+                write!(f, "look at it and accept it with `longshore approve {target}`")
             }
         }
     }
@@ -83,6 +103,8 @@ impl Denial {
         match self.hint {
             Hint::Operator { .. } => "LS-POL-011",
             Hint::Author { .. } => "LS-POL-012",
+            Hint::Approval { .. } => "LS-POL-013",
+            Hint::Forbidden { .. } => "LS-POL-014",
         }
     }
 

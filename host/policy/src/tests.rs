@@ -41,6 +41,7 @@ fn root(imports: &[&str], manifest: Option<Manifest>) -> Needs {
         role: Role::Root,
         imports,
         manifest,
+        signers: Vec::new(),
     }
 }
 
@@ -397,7 +398,7 @@ proptest! {
                     let text = format!("version = 1\n{text}");
                     policy.merge(Policy::from_toml(&text, "p.toml").unwrap());
                 }
-                Hint::Author { .. } => {}
+                Hint::Forbidden { .. } | Hint::Author { .. } | Hint::Approval { .. } => {}
             }
         }
         let left = policy.decide(&needs).err().map(|r| r.denials).unwrap_or_default();

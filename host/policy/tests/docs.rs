@@ -1,9 +1,10 @@
-//! What `docs/grants.md` shows is read as it stands, and its limits are the limits.
+//! What `docs/grants.md` and `docs/policy.md` show is read as it stands, and the limits are the limits.
 
 use longshore_model::LIMITS;
-use longshore_policy::Policy;
+use longshore_policy::{Cases, Policy};
 
 const PAGE: &str = include_str!("../../../docs/grants.md");
+const POLICIES: &str = include_str!("../../../docs/policy.md");
 
 #[test]
 fn the_policy_file_is_a_policy() {
@@ -22,6 +23,30 @@ fn every_flag_is_taken() {
     assert!(flags.len() >= 8, "{flags:?}");
     for flag in flags {
         Policy::default().allow_flag(flag).unwrap();
+    }
+}
+
+/// The blocks of a page in that language, without what indents them.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let open = format!("```{language}\n");
+    let block = |rest: &str| {
+        let lines = rest.lines().take_while(|line| line.trim() != "```");
+        lines.map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    };
+    page.split(&open).skip(1).map(block).collect()
+}
+
+#[test]
+fn the_policies_shown_are_policies_and_the_cases_come_out_as_they_say() {
+    let shown = blocks(POLICIES, "cedar");
+    assert_eq!(shown.len(), 2);
+    let (policy, findings) = Policy::examine(&shown[0], "policies.cedar");
+    assert_eq!((policy.len(), findings.as_slice()), (2, &[][..]));
+    assert_eq!(Policy::examine(&shown[1], "policies.cedar").1, []);
+    let cases = Cases::from_toml(&blocks(POLICIES, "toml")[0], "cases.toml").unwrap();
+    assert_eq!(cases.cases.len(), 2);
+    for case in &cases.cases {
+        assert_eq!(case.run(&policy).differences, Vec::<String>::new(), "{}", case.name);
     }
 }
 

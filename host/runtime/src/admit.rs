@@ -97,6 +97,7 @@ impl Host {
             role,
             imports: compiled.imports().to_vec(),
             manifest: compiled.manifest().cloned(),
+            signers: compiled.signers().to_vec(),
         };
         match policy.decide(&needs) {
             Ok(grant) => Ok(Arc::new(grant)),
@@ -108,6 +109,7 @@ impl Host {
     pub(crate) async fn admit(&self, target: &Target, ask: &Policy) -> Result<Prepared, Stop> {
         let mut policy = self.policy.clone();
         policy.merge(ask.clone());
+        policy.set_time(self.clock.now());
         let compiled = self.compile(target).await?;
         let mut found = BTreeMap::new();
         let ready = self.link(&compiled, Role::Root, &policy, &mut found, 0).await?;

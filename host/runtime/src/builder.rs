@@ -8,6 +8,7 @@ use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
+use longshore_ports::{Backing, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::{Error, Home, SystemClock};
@@ -48,6 +49,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
     signer: Option<PrivateKey>,
+    backing: Backing,
 }
 
 impl Longshore {
@@ -189,6 +191,13 @@ impl Builder {
         self
     }
 
+    /// Who fetches the values of secrets. Without it no secret is ever available.
+    #[must_use]
+    pub fn vault(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.backing.vault = Some(vault);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -212,6 +221,7 @@ impl Builder {
         let engine = Engine::new(EngineConfig {
             allocation: self.allocation,
             cache,
+            backing: self.backing,
             resolver: self.resolver,
         })?;
         let registry = Registry::new(registry);

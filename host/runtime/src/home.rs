@@ -43,6 +43,12 @@ impl Home {
         self.0.join("journal.db")
     }
 
+    /// What was approved of components, and by whom.
+    #[must_use]
+    pub fn approvals(&self) -> PathBuf {
+        self.0.join("approvals.json")
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn receipt_key(&self) -> PathBuf {

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use longshore_journal::{
-    Append, Durability, Error, Record, Result, RunFilter, RunSummary, SealedReceipt, Sealer, Store,
-    StoreFault, StoredReceipt, Ticket,
+    Append, Bell, Claim, Durability, Error, Fence, Letter, Posted, Record, Result, RunFilter,
+    RunSummary, SealedReceipt, Sealer, Store, StoreFault, StoredReceipt, Ticket, Wake, Wakes,
 };
-use longshore_model::RunId;
+use longshore_model::{RunId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -51,6 +51,7 @@ impl Options {
 #[derive(Debug)]
 pub struct SqliteStore {
     queue: Arc<Queue>,
+    bell: Bell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,7 +73,8 @@ impl SqliteStore {
     /// As [`open`](Self::open).
     pub fn open_with(options: Options) -> Result<Self> {
         let queue = Arc::new(Queue::default());
-        let worker = Worker::new(Arc::clone(&queue), options);
+        let bell = Bell::new();
+        let worker = Worker::new(Arc::clone(&queue), bell.clone(), options);
         let spawned = std::thread::Builder::new()
             .name("longshore-journal".to_owned())
             .spawn(move || worker.run());
@@ -80,7 +82,7 @@ impl SqliteStore {
             let message = "cannot start the thread of the journal's store";
             Error::store_because(StoreFault::Unopenable, message, source)
         })?;
-        Ok(Self { queue, thread: Some(thread) })
+        Ok(Self { queue, bell, thread: Some(thread) })
     }
 
     /// Waits until the file is open.
@@ -90,6 +92,13 @@ impl SqliteStore {
     /// When it cannot be opened, or is not ours.
     pub async fn ready(&self) -> Result<()> {
         self.task(|_| Ok(())).await
+    }
+
+    /// Waits until everything that was committed is on disk.
+    async fn sync(&self) -> Result<()> {
+        let (completion, ticket) = Ticket::pending();
+        self.queue.push(Request::Sync(completion));
+        ticket.await
     }
 
     /// Runs `work` on the store's thread, after everything that was handed in before.
@@ -141,6 +150,49 @@ impl Store for SqliteStore {
         self.task(move |connection| rows::runs(connection, &filter)).await
     }
 
+    async fn claimable(&self, now: Timestamp, limit: usize) -> Result<Vec<RunSummary>> {
+        self.task(move |connection| rows::claimable(connection, now, limit)).await
+    }
+
+    // Not synced: a power cut that loses it ends every host that uses the file too.
+    async fn claim(&self, claim: &Claim) -> Result<Vec<RunSummary>> {
+        let claim = *claim;
+        self.task(move |connection| rows::claim(connection, &claim)).await
+    }
+
+    async fn renew(&self, held: &[(RunId, Fence)], until: Timestamp) -> Result<Vec<RunId>> {
+        let held = held.to_vec();
+        self.task(move |connection| rows::renew(connection, &held, until)).await
+    }
+
+    async fn due(&self) -> Result<Option<Timestamp>> {
+        self.task(|connection| rows::due(connection)).await
+    }
+
+    async fn post(&self, letter: Letter) -> Result<u64> {
+        let run = letter.run;
+        let seq = self.task(move |connection| rows::post(connection, &letter)).await?;
+        self.sync().await?;
+        self.bell.ring(Wake::Run(run));
+        Ok(seq)
+    }
+
+    async fn letters(&self, run: RunId, max: usize) -> Result<Vec<Posted>> {
+        self.task(move |connection| rows::letters(connection, run, max)).await
+    }
+
+    fn wakes(&self) -> Wakes {
+        let wakes = self.bell.listen();
+        // The thread waits differently from now on.
+        self.queue.push(Request::Task(Box::new(|_| {})));
+        wakes
+    }
+
+    async fn remove(&self, runs: &[RunId]) -> Result<Vec<RunId>> {
+        let runs = runs.to_vec();
+        self.task(move |connection| rows::remove(connection, &runs)).await
+    }
+
     async fn seal(
         &self,
         run: RunId,
@@ -149,9 +201,7 @@ impl Store for SqliteStore {
     ) -> Result<StoredReceipt> {
         let stored = self.task(move |connection| rows::seal(connection, run, sealer)).await?;
         if durability == Durability::Synced {
-            let (completion, ticket) = Ticket::pending();
-            self.queue.push(Request::Sync(completion));
-            ticket.await?;
+            self.sync().await?;
         }
         Ok(stored)
     }

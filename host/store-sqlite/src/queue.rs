@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use longshore_journal::{Append, Completion, Error, Result};
 use rusqlite::Connection;
@@ -11,6 +12,10 @@ use rusqlite::Connection;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// Something for the store's thread to do.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are appends: a box for each would cost more"
+)]
 pub(crate) enum Request {
     /// Add records.
     Append(Append, Completion),
@@ -87,14 +92,24 @@ impl Queue {
         }
     }
 
-    /// Waits for something and takes all of it; none once the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<VecDeque<Request>> {
+    /// Waits for something and takes all of it; none once the queue is closed and empty. Takes
+    /// nothing when `patience` has passed.
+    pub(crate) fn take(&self, patience: Option<Duration>) -> Option<VecDeque<Request>> {
         let mut waiting = self.waiting();
         while waiting.requests.is_empty() {
             if waiting.closed {
                 return None;
             }
-            waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                waiting = self.filled.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let woken = self.filled.wait_timeout(waiting, patience);
+            let (still, timeout) = woken.unwrap_or_else(PoisonError::into_inner);
+            if timeout.timed_out() {
+                return Some(VecDeque::new());
+            }
+            waiting = still;
         }
         waiting.bytes = 0;
         let requests = std::mem::take(&mut waiting.requests);

@@ -12,7 +12,7 @@ use crate::fault;
 const APPLICATION: i64 = 0x4c53_4852;
 
 /// What turns version n into version n + 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema/001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/001.sql"), include_str!("schema/002.sql")];
 
 /// Checks that the file is ours and brings it to the newest version.
 pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
-use longshore_journal::{Append, Completion, Durability, Error, Result, StoreFault};
+use longshore_journal::{Append, Bell, Completion, Durability, Error, Result, StoreFault, Wake};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -19,9 +20,15 @@ const TIDY_PAGES: i32 = 128;
 /// At so many pages it is moved even when others wait.
 const MAX_LOG_PAGES: i32 = 4_096;
 
+/// How often the file is looked at for what other processes wrote, while somebody listens.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What the thread owns.
 pub(crate) struct Worker {
     queue: Arc<Queue>,
+    bell: Bell,
+    /// Changes when another connection commits.
+    version: Option<i64>,
     options: Options,
     connection: Option<Connection>,
     /// Pages in the log after the last commit.
@@ -43,9 +50,11 @@ impl Drop for Farewell {
 }
 
 impl Worker {
-    pub(crate) fn new(queue: Arc<Queue>, options: Options) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, bell: Bell, options: Options) -> Self {
         Self {
             queue,
+            bell,
+            version: None,
             options,
             connection: None,
             log_pages: Arc::default(),
@@ -59,9 +68,13 @@ impl Worker {
         let farewell = Farewell(Arc::clone(&self.queue));
         // Opened ahead of the first request. A failure is told to that request, which tries again.
         let _ = self.connect();
-        while let Some(requests) = self.queue.take() {
-            self.serve(requests);
-            self.tidy();
+        while let Some(requests) = self.queue.take(self.bell.is_heard().then_some(LOOK)) {
+            // Before anything is answered: who listens first and asks then misses nothing.
+            self.look();
+            if !requests.is_empty() {
+                self.serve(requests);
+                self.tidy();
+            }
         }
         drop(farewell);
     }
@@ -127,6 +140,9 @@ impl Worker {
         };
         let synced = if group.wants_sync() { self.sync() } else { Ok(()) };
         for ((append, completion), result) in group.appends.into_iter().zip(results) {
+            if result.is_ok() && append.frees() {
+                self.bell.ring(Wake::Run(append.run));
+            }
             let durable =
                 if append.durability == Durability::Synced { synced.clone() } else { Ok(()) };
             completion.complete(result.and(durable));
@@ -172,6 +188,24 @@ impl Worker {
         }
         let Some(log) = &self.log else { return Err(crate::stopped()) };
         log.sync_data().map_err(|error| fault::file("cannot sync the journal", path, error))
+    }
+
+    /// Tells those who listen when another process wrote to the file. SQLite does not say what.
+    fn look(&mut self) {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.bell.is_heard()) else {
+            self.version = None;
+            return;
+        };
+        let look = || {
+            connection
+                .prepare_cached("PRAGMA data_version")?
+                .query_row([], |row| row.get::<_, i64>(0))
+        };
+        let version = look().ok();
+        if self.version.is_some() && version != self.version {
+            self.bell.ring(Wake::Any);
+        }
+        self.version = version;
     }
 
     /// Moves the log into the file when it is time. A failure loses nothing: everything is in the

@@ -5,6 +5,7 @@
 mod cache;
 mod egress;
 mod first;
+mod policy;
 mod process;
 mod product;
 mod raw;
@@ -26,7 +27,7 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache or egress";
+  --only    process, warm, values, cache, policy or egress";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--strict") => options.strict = true,
             Some("--help" | "-h") => return Ok(None),
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
-                Some(group @ ("process" | "warm" | "values" | "cache" | "egress")) => {
+                Some(group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress")) => {
                     options.only.push(group.to_owned());
                 }
                 _ => bail!("--only needs the name of a group\n{USAGE}"),
@@ -100,8 +101,12 @@ fn measure(options: &Options) -> Result<table::Table> {
         }
     };
     let wanted = |group: &str| options.only.is_empty() || options.only.iter().any(|o| o == group);
-    let echo = guest("echo", "guest-echo");
     let mut table = table::Table::default();
+    if options.only == ["policy"] {
+        policy::measure(&mut table, effort)?;
+        return Ok(table);
+    }
+    let echo = guest("echo", "guest-echo");
     if wanted("process") {
         let programs = process::Programs::find()?;
         let command = guest("command", "guest-command");
@@ -116,6 +121,9 @@ fn measure(options: &Options) -> Result<table::Table> {
     }
     if wanted("cache") {
         cache::measure(&mut table, effort, &echo)?;
+    }
+    if wanted("policy") {
+        policy::measure(&mut table, effort)?;
     }
     if wanted("egress") {
         let guest = guest("egress", "guest-egress");

@@ -92,7 +92,7 @@ pub async fn lists_are_newest_first_and_filtered(place: &impl Place) {
         }
     }
     let list = async |state, before: Option<u64>, limit| -> Vec<RunId> {
-        let filter = RunFilter { state, before: before.map(run_id), limit };
+        let filter = RunFilter { state, before: before.map(run_id), limit, ..RunFilter::default() };
         store.runs(&filter).await.unwrap().into_iter().map(|row| row.run).collect()
     };
     let ids = |numbers: &[u64]| numbers.iter().map(|n| run_id(*n)).collect::<Vec<_>>();
@@ -210,7 +210,7 @@ pub async fn receipts_of_two_handles_are_one_chain(place: &impl Place) {
     assert_eq!(store.receipt(run_id(99)).await.unwrap(), None);
 }
 
-async fn seal(store: &dyn Store, run: RunId) -> Result<StoredReceipt, Error> {
+pub(crate) async fn seal(store: &dyn Store, run: RunId) -> Result<StoredReceipt, Error> {
     let sealer = Box::new(move |previous| Ok(receipt_of(run, previous)));
     store.seal(run, Durability::Synced, sealer).await
 }

@@ -1,7 +1,9 @@
 //! Runs and events to fill a store with.
 
 use bytes::Bytes;
-use longshore_journal::{Append, Chain, Durability, Ending, Opening, Record, RunState};
+use longshore_journal::{
+    Append, Chain, Durability, Ending, Fence, HostId, Lease, Opening, Record, RunState,
+};
 use longshore_model::{
     CallStarted, ComponentIdentity, Event, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted,
     Timestamp, Usage,
@@ -61,13 +63,21 @@ pub struct Appends {
     run: RunId,
     next: u64,
     chain: Chain,
+    /// What the appends carry.
+    pub fence: Fence,
 }
 
 impl Appends {
     /// For a run without entries.
     #[must_use]
     pub const fn new(run: RunId) -> Self {
-        Self { run, next: 0, chain: Chain::new() }
+        Self { run, next: 0, chain: Chain::new(), fence: Fence::FIRST }
+    }
+
+    /// For a run with `next` entries, held with `fence`. Their hashes do not follow those before.
+    #[must_use]
+    pub const fn after(run: RunId, next: u64, fence: Fence) -> Self {
+        Self { run, next, chain: Chain::new(), fence }
     }
 
     /// The next `count` records, each with `size` bytes; the first ones open the run.
@@ -80,8 +90,19 @@ impl Appends {
             reference: "acme/hello:1.0.0".to_owned(),
             function: "greet".to_owned(),
             started: time(0),
+            lease: Some(lease(1, 1_000_000)),
         });
-        Append { run: self.run, next, records, durability, opening, ending: None }
+        Append {
+            run: self.run,
+            next,
+            records,
+            durability,
+            fence: self.fence,
+            opening,
+            ending: None,
+            taken: None,
+            release: None,
+        }
     }
 
     /// One more record, which ends the run.
@@ -99,8 +120,14 @@ impl Appends {
     }
 }
 
+/// The `n`th host's lease, until [`time`] `until`.
+#[must_use]
+pub const fn lease(n: u8, until: u64) -> Lease {
+    Lease { host: HostId::new([n; 16]), until: time(until) }
+}
+
 /// The time of entry `seq`.
 #[must_use]
-pub fn time(seq: u64) -> Timestamp {
+pub const fn time(seq: u64) -> Timestamp {
     Timestamp::from_unix_us(1_700_000_000_000_000 + seq)
 }

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod guests;
 pub mod hostile;
 pub mod http;
+pub mod postgres;
 pub mod servers;
 pub mod tools;
 mod wire;

@@ -17,15 +17,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("longshore-registry-server", &["longshore-reference"]),
     ("longshore-model", &["longshore-reference"]),
     ("longshore-policy", &["longshore-model", "longshore-reference"]),
+    ("longshore-ports", &["longshore-policy"]),
+    ("longshore-vault", &["longshore-policy", "longshore-ports"]),
     ("longshore-journal", &["longshore-model", "longshore-reference"]),
     ("longshore-receipt", &["longshore-model", "longshore-reference", "longshore-trust"]),
     ("longshore-store-sqlite", &["longshore-journal", "longshore-model", "longshore-reference"]),
+    ("longshore-store-postgres", &["longshore-journal", "longshore-model", "longshore-reference"]),
     (
         "longshore-engine",
         &[
             "longshore-journal",
             "longshore-model",
             "longshore-policy",
+            "longshore-ports",
             "longshore-reference",
             "longshore-trust",
         ],
@@ -38,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "longshore-journal",
             "longshore-model",
             "longshore-policy",
+            "longshore-ports",
             "longshore-receipt",
             "longshore-reference",
             "longshore-store-sqlite",
@@ -53,7 +58,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "longshore-build",
             "longshore-config",
             "longshore-registry-server",
+            "longshore-store-postgres",
             "longshore-store-sqlite",
+            "longshore-vault",
         ],
     ),
     ("longshore-guest", &["longshore-guest-macros"]),
@@ -68,10 +75,12 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("docker_credential", &["longshore-client"]),
     ("axum", &["longshore-registry-server"]),
     ("rusqlite", &["longshore-store-sqlite"]),
+    ("tokio-postgres", &["longshore-store-postgres"]),
     ("p256", &["longshore-trust", "longshore-receipt"]),
     ("clap*", &["longshore-cli"]),
     ("anyhow", &["longshore-cli"]),
-    ("miette", &["longshore-cli"]),
+    ("cedar-policy-core", &["longshore-policy"]),
+    ("miette", &["longshore-cli", "longshore-policy"]),
     ("tracing-subscriber", &["longshore-cli"]),
 ];
 
@@ -102,7 +111,9 @@ impl Package {
     }
 
     fn is_guest(&self) -> bool {
-        self.path.starts_with("plugins/") || self.path.starts_with("tests/guests/")
+        ["plugins/", "tests/guests/", "tests/hostile-guests/"]
+            .iter()
+            .any(|folder| self.path.starts_with(folder))
     }
 }
 

@@ -37,6 +37,7 @@ const IMPORTS: &[Import] = &[
             "host/build/",
             "host/store-sqlite/",
             "host/config/",
+            "host/vault/",
             "host/cli/",
             "host/daemon/",
         ],

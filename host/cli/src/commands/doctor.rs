@@ -1,14 +1,17 @@
 //! `longshore doctor`: does this installation work? Tries what a run needs, and says what is missing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use longshore::model::Outcome;
 use longshore::{Longshore, Report, Request, Target};
+use longshore_store_postgres::{Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
 use serde::Serialize;
 use serde_json::json;
 
 use super::Done;
+use super::policy::Policies;
 use crate::context::{Context, variable};
 use crate::error::Error;
 use crate::files::{self, Privacy};
@@ -143,7 +146,7 @@ fn trust(context: &Context) -> Result<String, Error> {
 }
 
 fn policy(context: &Context) -> Result<String, Error> {
-    let policy = context.policy(None)?;
+    let policy = context.policy(&Policies::default())?;
     let path = &context.settings()?.policy.path;
     Ok(match path.exists() {
         true => format!("{}, {}", path.display(), policy.digest()),
@@ -152,6 +155,13 @@ fn policy(context: &Context) -> Result<String, Error> {
 }
 
 async fn journal(context: &Context) -> Result<String, Error> {
+    if let Some(options) = context.server()? {
+        // Somebody looks at it: not for half a minute.
+        let options = Options { patience: Duration::from_secs(5), ..options };
+        let shown = options.address.to_string();
+        PostgresStore::open(options)?.ready().await?;
+        return Ok(shown);
+    }
     let path = context.home()?.journal();
     SqliteStore::open(&path)?.ready().await?;
     Ok(path.display().to_string())

@@ -15,6 +15,7 @@ use longshore::policy::{Mode, Policy};
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
+use super::policy::Policies;
 use super::{Done, verify};
 use crate::component;
 use crate::context::{Context, bounded, read_text};
@@ -36,6 +37,8 @@ What a component asks for must also be allowed, by the policy or here:
   longshore run ./fetch.wasm --allow http=https://example.com --allow clock
   longshore run ./index.wasm --allow dir=/data=./corpus:ro --allow env=TZ --set chunk-size=400
   longshore run ./flow.wasm --allow 'acme:web/fetch::http=https://example.com'  for a dependency
+
+  longshore run ./api.wasm --allow secret=api --secret api=env:API_KEY@https://api.example.com
 
   longshore run ./fetch.wasm --dry-run       decides, says what would be granted, runs nothing
 
@@ -65,12 +68,17 @@ pub(crate) struct Args {
     /// what the manifests forgot (`count`)
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
+    /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
+    #[arg(long, value_name = "BINDING")]
+    secret: Vec<String>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// The policy of what is allowed, instead of the one in the settings
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policies: Policies,
+    /// The label of the data that the run is about, for policies that ask for it
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     #[command(flatten)]
     trust: verify::Trust,
     /// Decide and say what would be granted; run nothing, journal nothing
@@ -89,14 +97,20 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.allow {
         ask.allow_flag(flag)?;
     }
+    for flag in &args.secret {
+        ask.secret_flag(flag)?;
+    }
     for flag in &args.set {
         ask.set_flag(flag)?;
     }
     if let Some(mode) = args.mode {
         ask.set_mode(mode);
     }
+    let mut policy = context.policy(&args.policies)?;
+    if let Some(label) = &args.label {
+        policy.set_label(label);
+    }
     let target = component::target(&args.target, context).await?;
-    let policy = context.policy(args.policy.as_deref())?;
     let mode = args.mode.unwrap_or_else(|| policy.mode());
     let mut builder = context
         .builder()?

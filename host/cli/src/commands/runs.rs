@@ -1,8 +1,10 @@
 //! `longshore runs`: what ran here, and what it did.
 
+mod age;
+mod prune;
 mod timeline;
 
-use longshore::journal::{History, Journal, RunFilter, RunState, RunSummary};
+use longshore::journal::{History, Journal, Named, RunFilter, RunState, RunSummary};
 use longshore::model::{Event, RunId, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -16,6 +18,7 @@ const LIST_EXAMPLES: &str = "\
 Examples:
   longshore runs list
   longshore runs list --state fault --limit 5
+  longshore runs list --component registry.example.com/acme/hello --since 2d
   longshore runs list --json";
 
 const SHOW_EXAMPLES: &str = "\
@@ -25,20 +28,33 @@ Examples:
 
 The journal is checked while it is read: every entry's hash, and that none is missing.";
 
-/// List and show what ran here
+/// List, show and remove what ran here
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     List(List),
     Show(Show),
+    Prune(prune::Prune),
 }
 
 /// List runs, newest first
 #[derive(clap::Args, Debug)]
 #[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct List {
-    /// Only those that ended so
-    #[arg(long, value_parser = ["open", "interrupted", "ok", "failed", "fault"])]
+    /// Only those that stand so
+    #[arg(long, value_parser = ["open", "waiting", "interrupted", "diverged", "ok", "failed", "fault"])]
     state: Option<String>,
+    /// Only those of this component: a digest, or a name with or without version
+    #[arg(long, value_name = "REFERENCE|DIGEST")]
+    component: Option<String>,
+    /// Only those that started then or later: `2d` ago, or `2026-11-21T12:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only those that started before then
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only those older than this one: the last of the page before
+    #[arg(long, value_name = "RUN")]
+    before: Option<RunId>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -58,6 +74,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Done {
     match command {
         Command::List(args) => list(&args, &journal, context).await,
         Command::Show(args) => show(&args, &journal, context).await,
+        Command::Prune(args) => prune::run(&args, &journal, context).await,
     }
 }
 
@@ -74,8 +91,18 @@ pub(crate) async fn named(text: &str, journal: &Journal) -> Result<RunId, Error>
 }
 
 async fn list(args: &List, journal: &Journal, context: &Context) -> Done {
-    let state = args.state.as_deref().and_then(RunState::parse);
-    let filter = RunFilter { state, limit: args.limit, ..RunFilter::default() };
+    let time = |text: &Option<String>| {
+        text.as_deref().map(|text| age::point(text, context.now())).transpose()
+    };
+    let filter = RunFilter {
+        state: args.state.as_deref().and_then(RunState::parse),
+        component: args.component.as_deref().map(component).transpose()?,
+        since: time(&args.since)?,
+        until: time(&args.until)?,
+        before: args.before,
+        limit: args.limit,
+        ..RunFilter::default()
+    };
     let runs = journal.runs(&filter).await?;
     let document = json!({ "runs": runs.iter().map(Row::of).collect::<Vec<_>>() });
     if runs.is_empty() && !context.output.is_json() {
@@ -101,6 +128,15 @@ async fn list(args: &List, journal: &Journal, context: &Context) -> Done {
     Ok(0)
 }
 
+/// A component as a filter names it.
+fn component(text: &str) -> Result<Named, Error> {
+    if !text.starts_with("sha256:") {
+        return Ok(Named::Reference(text.to_owned()));
+    }
+    let hint = "give a digest such as `sha256:` and 64 hexadecimal digits, or a name";
+    text.parse().map(Named::Digest).map_err(|e| Error::bad(format!("{e}"), hint))
+}
+
 async fn show(args: &Show, journal: &Journal, context: &Context) -> Done {
     let run = named(&args.run, journal).await?;
     let history = journal.read(run).await?;
@@ -118,6 +154,7 @@ async fn show(args: &Show, journal: &Journal, context: &Context) -> Done {
 
 /// A run's row as JSON.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Row<'r> {
     run: RunId,
     state: &'static str,
@@ -129,6 +166,13 @@ struct Row<'r> {
     ended: Option<String>,
     entries: u64,
     head: String,
+    /// Who holds it, while somebody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_on: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wake_at: Option<String>,
 }
 
 impl<'r> Row<'r> {
@@ -143,6 +187,9 @@ impl<'r> Row<'r> {
             ended: row.ended.map(Timestamp::rfc3339),
             entries: row.entries,
             head: row.head.to_string(),
+            host: row.lease.map(|lease| lease.host.to_string()),
+            waits_on: row.waiting.map(|waiting| waiting.on.as_str()),
+            wake_at: row.waiting.and_then(|waiting| waiting.wake_at).map(Timestamp::rfc3339),
         }
     }
 }

@@ -18,6 +18,10 @@ fn every_command_teaches_itself_with_examples() {
     seen!("help-sign", &home, "sign --help");
     seen!("help-verify", &home, "verify --help");
     seen!("help-key-generate", &home, "key generate --help");
+    seen!("help-policy", &home, "policy --help");
+    seen!("help-policy-check", &home, "policy check --help");
+    seen!("help-policy-test", &home, "policy test --help");
+    seen!("help-policy-show", &home, "policy show --help");
     seen!("help-runs-list", &home, "runs list --help");
     seen!("help-runs-show", &home, "runs show --help");
     seen!("help-receipt-show", &home, "receipt show --help");

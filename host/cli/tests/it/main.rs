@@ -2,10 +2,13 @@
 //! it ends. Texts that people read are snapshots; `just bless` rewrites them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod approvals;
 mod component;
 mod help;
 mod mistakes;
+mod policy;
 mod registry;
+mod runs;
 mod settings;
 mod signals;
 

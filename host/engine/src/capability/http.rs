@@ -23,6 +23,7 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 
 use self::pool::{Connection, Key, Lease, Pool};
 use crate::call::Scene;
+use crate::capability::secret;
 use crate::capability::net::{Lookup, Reach, Resolver, literal};
 
 pub(crate) use rate::Rates;
@@ -170,7 +171,7 @@ impl WasiHttpHooks for Egress {
 
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _sent: IoDriver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
@@ -188,6 +189,8 @@ impl WasiHttpHooks for Egress {
         Box::new(async move {
             let (target, scope) = target?;
             client.scene.used(scope.clone());
+            let server = (target.scheme(), target.host.as_str(), target.port);
+            secret::inject(&client.scene, server, &mut request)?;
             client.pace(&target).await?;
             let url = format!("{}://{}{}", target.scheme(), target.server(), request.uri().path());
             let what = Effect::Http { method: request.method().as_str().to_owned(), url };
@@ -330,7 +333,7 @@ impl Client {
         times: &Times,
     ) -> Result<Response<WasiBody>, (Error, Option<Box<Request<WasiBody>>>)> {
         let sending = connection.sender.try_send_request(request);
-        let response = match tokio::time::timeout(times.first_byte, sending).await {
+        let mut response = match tokio::time::timeout(times.first_byte, sending).await {
             Ok(Ok(response)) => response,
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message().map(Box::new);
@@ -339,6 +342,7 @@ impl Client {
             Err(_) => return Err((Error::ConnectionReadTimeout, None)),
         };
         self.head(&response).map_err(|error| (error, None))?;
+        secret::redact(&self.scene, &mut response);
         let lease = Lease { connection, key: key.clone(), pool: Arc::clone(&self.pool) };
         let wrap = |inner| {
             let scene = Arc::clone(&self.scene);

@@ -14,6 +14,7 @@ mod egress;
 mod faults;
 mod foreign;
 mod home;
+mod hosts;
 mod input;
 mod lies;
 mod offline;

@@ -80,7 +80,7 @@ async fn all_imports_that_nobody_provides_are_named_at_once() {
     let text = r#"(component
       (import "acme:text/chunk@1.0.0" (instance (export "chunk" (func (param "t" string)))))
       (import "acme:web/fetch@2.1.0" (instance (export "fetch" (func))))
-      (import "wasi:keyvalue/store@0.2.0-draft" (instance (export "open" (func))))
+      (import "wasi:nn/graph@0.2.0-draft" (instance (export "load" (func))))
       (import "plain" (func))
       (import "wasi:cli/environment@0.2.0" (instance
         (export "get-arguments" (func (result (list string))))))
@@ -90,12 +90,9 @@ async fn all_imports_that_nobody_provides_are_named_at_once() {
     let error = stage.rejected(&Request::new(stage.file("lonely.wasm", wat(text)), "[]")).await;
     assert_eq!(error.code(), "LS-ENG-007");
     let text = error.to_string();
-    for import in [
-        "acme:text/chunk@1.0.0",
-        "acme:web/fetch@2.1.0",
-        "wasi:keyvalue/store@0.2.0-draft",
-        "plain",
-    ] {
+    for import in
+        ["acme:text/chunk@1.0.0", "acme:web/fetch@2.1.0", "wasi:nn/graph@0.2.0-draft", "plain"]
+    {
         assert!(text.contains(&format!("`{import}`")), "{text}");
     }
     assert!(!text.contains("wasi:cli"), "{text}");

@@ -18,6 +18,7 @@ mod journal;
 mod limits;
 mod publish;
 mod registries;
+mod secrets;
 mod sockets;
 mod stage;
 mod trust;

@@ -74,6 +74,7 @@ fn guarded(name: &str, compiled: &Compiled) -> Option<CapabilityKind> {
         role: Role::Root,
         imports: vec![name.to_owned()],
         manifest: None,
+        signers: Vec::new(),
     };
     let refusal = Policy::default().decide(&needs).err()?;
     refusal.denials.first().map(|denial| denial.capability)

@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::pool::Lease;
 use crate::call::Scene;
+use crate::capability::secret;
 
 /// The task that moves a connection's bytes; it ends when this is dropped.
 pub(super) struct Driver(tokio::task::AbortHandle);
@@ -43,11 +44,12 @@ pub(super) struct Outgoing {
     inner: WasiBody,
     scene: Arc<Scene>,
     sent: u64,
+    watch: secret::Watch,
 }
 
 impl Outgoing {
     pub(super) fn new(inner: WasiBody, scene: Arc<Scene>) -> Self {
-        Self { inner, scene, sent: 0 }
+        Self { inner, scene, sent: 0, watch: secret::Watch::default() }
     }
 }
 
@@ -56,18 +58,20 @@ impl Body for Outgoing {
     type Error = Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.sent += data.len() as u64;
-            self.scene.counters.http_sent_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
-            let limit = self.scene.grant.limits().http_request_bytes;
-            if self.sent > limit {
-                self.scene.hit(LimitName::HttpRequestBytes);
+            this.watch.check(&this.scene, data)?;
+            this.sent += data.len() as u64;
+            this.scene.counters.http_sent_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+            let limit = this.scene.grant.limits().http_request_bytes;
+            if this.sent > limit {
+                this.scene.hit(LimitName::HttpRequestBytes);
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(limit)))));
             }
         }

@@ -1,0 +1,8 @@
+//! The ports behind capabilities: what the engine asks of whoever keeps secrets. Traits and the types that cross them, no I/O:
+//! the engine must not know where things are kept, and whoever keeps them must not know the engine.
+
+mod backing;
+mod secret;
+
+pub use backing::Backing;
+pub use secret::{Secret, Unavailable, Vault};

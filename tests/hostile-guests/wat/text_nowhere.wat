@@ -1,0 +1,12 @@
+;; Returns a text that lies outside its memory.
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 16) "x")
+    (func (export "attack") (result i32)
+      (i32.store (i32.const 8) (i32.const 0xfffff000))
+      (i32.store (i32.const 12) (i32.const 0x2000))
+      (i32.const 8)))
+  (core instance $i (instantiate $m))
+  (func (export "attack") (result string)
+    (canon lift (core func $i "attack") (memory (core memory $i "memory")))))

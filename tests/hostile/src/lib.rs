@@ -1,0 +1,143 @@
+//! The attacks: each has a name and a sentence in one table. The guests in `tests/hostile-guests` carry them out, and the tests of
+//! this crate say how each must end; both match on these enums, so that an attack without a guest or without a test does not
+//! compile.
+//!
+//! Guests depend on this file: it may use nothing but the core language.
+
+/// Calls `$macro!` with the whole table.
+#[macro_export]
+macro_rules! each_attack {
+    ($macro:ident) => {
+        $macro! {
+            /// Reaching files outside the granted directories, or writing inside one that is granted for reading.
+            Paths / paths {
+                climb / Climb = "opens `../secret` from a granted directory";
+                climb_in_the_middle / ClimbInTheMiddle = "opens `inner/../../secret`";
+                absolute / Absolute = "opens `/etc/passwd`, though only `/data` is granted";
+                absolute_in_directory / AbsoluteInDirectory = "asks a granted directory itself for an absolute path";
+                proc_self / ProcSelf = "reads `/proc/self/environ` and `/proc/self/fd`";
+                link_out / LinkOut = "makes a symbolic link to `../secret` and opens it";
+                link_absolute / LinkAbsolute = "makes a symbolic link to `/etc/passwd`";
+                link_planted / LinkPlanted = "follows symbolic links that lay in the directory before and lead out of it";
+                link_loop / LinkLoop = "opens a symbolic link that leads to itself";
+                link_race / LinkRace = "opens a file while a directory in its path is swapped with a link that leads out";
+                hard_link_out / HardLinkOut = "makes a hard link to a file outside";
+                hard_link_to_write / HardLinkToWrite = "links a file of a read-only directory into a writable one, to write it there";
+                rename_out / RenameOut = "moves a file out of its directory";
+                rename_between / RenameBetween = "moves a file from a read-only directory into a writable one";
+                write_read_only / WriteReadOnly = "creates, writes, truncates, renames, removes and dates what is granted for reading";
+                open_flags / OpenFlags = "opens a file of a read-only directory with every combination of flags that would write";
+                device / Device = "opens a device through a link that lay in the directory";
+                nul / Nul = "puts a NUL into a path, to hide what follows";
+                long_name / LongName = "opens names of 300, 5,000 and 1,000,000 bytes";
+                trailing_dots / TrailingDots = "opens `.. `, `..\\secret`, `...` and `. .` like names that other systems fold";
+                unicode / Unicode = "opens names that fold to `..` and `/` in Unicode";
+                letter_case / LetterCase = "opens `DATA` for `data`, and `SECRET.TXT` for `secret.txt`";
+                no_name / NoName = "opens the empty name";
+                times / Times = "dates a file to the end of time";
+            }
+            /// Taking more than a share of the host, or leaving it in pieces.
+            Resources / resources {
+                memory / Memory = "allocates until there is none";
+                memory_at_once / MemoryAtOnce = "grows its memory by 4 GiB in one step";
+                memories / Memories = "holds forty memories of 8 MiB";
+                table / Table = "grows a table without end";
+                tables / Tables = "declares a table of 4,000,000,000 elements";
+                instances / Instances = "instantiates a module 1,000 times";
+                stack / Stack = "calls itself until the stack ends";
+                own_stack / OwnStack = "calls itself until the stack in its own memory ends";
+                spin / Spin = "loops for ever";
+                spin_in_start / SpinInStart = "loops for ever in a start function, before it is called";
+                spin_in_realloc / SpinInRealloc = "loops for ever when the host asks it for memory";
+                spin_in_post_return / SpinInPostReturn = "loops for ever when it has returned";
+                spin_around_calls / SpinAroundCalls = "loops for ever around a host call that does nothing";
+                trap_in_start / TrapInStart = "traps in a start function";
+                bulk_memory / BulkMemory = "fills 200 MiB of memory again and again, an instruction each";
+                own_handles / OwnHandles = "makes handles to a resource of its own until there is no memory";
+                host_handles / HostHandles = "opens host resources and never drops one";
+                headers / Headers = "keeps header lists of the largest size in the host's memory";
+                pollables / Pollables = "polls a million pollables at once";
+                dropped_handle / DroppedHandle = "uses a handle that it dropped";
+                forged_handle / ForgedHandle = "uses handles that it was never given";
+                child_before_parent / ChildBeforeParent = "drops a stream while its pollable lives, then polls";
+                drop_twice / DropTwice = "drops a handle twice";
+                stdout_flood / StdoutFlood = "writes to standard output without end";
+                stderr_flood / StderrFlood = "writes to standard error without end";
+                log_flood / LogFlood = "logs without end";
+                log_one / LogOne = "logs one line of 60 MiB";
+                span_flood / SpanFlood = "opens and closes spans without end";
+                zeroes_flood / ZeroesFlood = "asks for zeroes to be written to standard output without end";
+                random_flood / RandomFlood = "asks for 4 GiB of entropy in one call";
+                read_at_once / ReadAtOnce = "asks standard input and files for the largest number of bytes that there is";
+                stdin_end / StdinEnd = "reads standard input to its end, and goes on";
+                huge_write / HugeWrite = "hands a list of 4 GiB to one host call";
+                sleep / Sleep = "sleeps for 584 years";
+                sleep_in_poll / SleepInPoll = "polls a timer that never rings";
+                exit / Exit = "ends the process in the middle of a call";
+            }
+            /// Values that the host must read without being hurt.
+            Values / values {
+                text_nowhere / TextNowhere = "returns a text that lies outside its memory";
+                text_of_4_gib / TextOf4Gib = "returns a text of 4 GiB";
+                text_invalid / TextInvalid = "returns a text that is not UTF-8";
+                char_invalid / CharInvalid = "returns a surrogate as a character";
+                variant_invalid / VariantInvalid = "returns a case that its variant does not have";
+                list_of_flags / ListOfFlags = "returns sixty million booleans, which the host holds in many times the space";
+                list_misaligned / ListMisaligned = "returns a list at an odd address";
+                output_too_long / OutputTooLong = "returns a text that is longer than its output may be";
+                escapes / Escapes = "returns control characters that grow sixfold as JSON";
+                nested_type / NestedType = "has a result type nested a hundred and twenty deep";
+                wide_type / WideType = "has fifty functions of a type that doubles seventeen times over";
+                realloc_nowhere / ReallocNowhere = "gives the host memory that is not there";
+                call_while_leaving / CallWhileLeaving = "calls the host out of the function that gives it memory";
+                names_in_backtrace / NamesInBacktrace = "traps in a function whose name is terminal control codes";
+            }
+        }
+    };
+}
+
+macro_rules! define {
+    ($($(#[doc = $about:literal])* $Family:ident / $family:ident {
+        $($attack:ident / $Attack:ident = $does:literal;)*
+    })*) => {
+        $(
+            $(#[doc = $about])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub enum $Family {
+                $(#[doc = concat!("It ", $does, ".")] $Attack,)*
+            }
+
+            impl $Family {
+                /// Every attack of the family.
+                pub const ALL: &[Self] = &[$(Self::$Attack,)*];
+
+                /// The name, as guests and documents know it.
+                #[must_use]
+                pub const fn name(self) -> &'static str {
+                    match self { $(Self::$Attack => stringify!($attack),)* }
+                }
+
+                /// What it does, as the rest of a sentence about the guest.
+                #[must_use]
+                pub const fn does(self) -> &'static str {
+                    match self { $(Self::$Attack => $does,)* }
+                }
+
+                /// The attack of that name.
+                #[must_use]
+                pub fn named(name: &str) -> Option<Self> {
+                    Self::ALL.iter().copied().find(|attack| attack.name() == name)
+                }
+            }
+        )*
+
+        /// Every family with its attacks: name and deed, in the order of the table.
+        pub const FAMILIES: &[(&str, &str, &[(&str, &str)])] = &[$((
+            stringify!($family),
+            concat!($($about,)*),
+            &[$((stringify!($attack), $does),)*],
+        ),)*];
+    };
+}
+
+each_attack!(define);
