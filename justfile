@@ -23,6 +23,14 @@ test: setup style docs deny plugins
 bench *args: setup
     cargo run --release -p longshore-bench -- {{ args }}
 
+# Trace a start of `longshore run` anew (needs valgrind): which functions the release binary keeps side by side.
+order: setup
+    # Not by the profile: it would change the hashes in the names.
+    cargo rustc --release -p longshore-cli --bin longshore -- -C strip=none
+    cargo build --manifest-path tests/guests/echo/Cargo.toml --target wasm32-wasip2 --release --target-dir "$CARGO_TARGET_DIR/guests"
+    python3 tests/bench/startup_order.py "$CARGO_TARGET_DIR/release/longshore" \
+      "$CARGO_TARGET_DIR/guests/wasm32-wasip2/release/guest_echo.wasm" to-string '{"v":"hello"}' host/cli/startup.order
+
 # Format, clippy and the laws of the house: before every commit.
 check: setup style
     cargo test -p longshore-tidy
@@ -72,6 +80,25 @@ deny:
       cat "$log" >&2
       exit 1
     fi
+
+# Fuzz what reads bytes from strangers, each target for so many seconds; what is found stays under fuzz/artifacts.
+fuzz seconds="300" *targets: setup
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if ! cargo fuzz --version >/dev/null 2>&1; then
+      echo "cargo-fuzz is not installed: tests/tools/install.sh --only cargo" >&2
+      exit 1
+    fi
+    cd fuzz
+    # libFuzzer needs the compiler's instrumentation; the sanitizers would find little in safe Rust, and cost most of the speed.
+    export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$CARGO_TARGET_DIR/fuzz"
+    targets="{{ targets }}"
+    for target in ${targets:-$(cargo fuzz list)}; do
+      printf '\n=== %s, %s s\n' "$target" "{{ seconds }}"
+      mkdir -p "corpus/$target"
+      cargo fuzz run --sanitizer none "$target" "corpus/$target" "seeds/$target" -- \
+        -max_total_time="{{ seconds }}" -rss_limit_mb=4096 -timeout=10 -print_final_stats=1
+    done
 
 # Fetch the tools that interop tests speak to (cosign, oras, crane, cargo-deny) into $LONGSHORE_TOOLS.
 tools:

@@ -26,3 +26,15 @@ mod raw {
 
 #[cfg(target_family = "wasm")]
 pub(crate) use raw::longshore::{action, workflow};
+
+/// What workflows wait with. There natively too: its handles are types that a workflow's own code names.
+pub(crate) mod durable {
+    #![allow(dead_code, unused, clippy::all, missing_docs, unreachable_pub, rust_2018_idioms)]
+    #![allow(unsafe_op_in_unsafe_fn, unsafe_code, clippy::undocumented_unsafe_blocks)]
+    #![allow(clippy::multiple_unsafe_ops_per_block)]
+    wit_bindgen::generate!({
+        path: "../wit/longshore-workflow-0.1.0",
+        world: "longshore:workflow/host",
+        generate_all,
+    });
+}

@@ -43,6 +43,7 @@ pub mod settings;
 pub mod spans;
 pub mod testing;
 pub mod types;
+pub mod workflow;
 
 /// Turns a module into a WIT interface and its crate into a component.
 ///

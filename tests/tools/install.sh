@@ -3,7 +3,7 @@
 #
 # cosign, oras and crane come from newer Debian suites, out of the mirror that apt already uses and under
 # apt's signature checks, and are unpacked into a folder of ours: nothing is installed system-wide and no
-# other package is upgraded. just and cargo-deny are built by cargo. Every step is skipped when its result
+# other package is upgraded. just, cargo-deny and cargo-fuzz are built by cargo. Every step is skipped when its result
 # is there already, so a second run costs nothing.
 #
 #   tests/tools/install.sh [--only debian|cargo] [FOLDER]
@@ -126,6 +126,7 @@ if [ "$only" != cargo ]; then install_debian || status=1; fi
 if [ "$only" != debian ]; then
   cargo_tool just just "1.59.0" || status=1
   cargo_tool cargo-deny cargo-deny "0.20.2" || status=1
+  cargo_tool cargo-fuzz cargo-fuzz "0.13.1" || status=1
 fi
 
 {
@@ -134,7 +135,7 @@ fi
       printf '%s %s\n' "$program" "$(cat "$tools/debian/$program/version")"
     fi
   done
-  for program in just cargo-deny; do
+  for program in just cargo-deny cargo-fuzz; do
     if [ -x "$tools/bin/$program" ]; then "$tools/bin/$program" --version; fi
   done
 } >"$tools/VERSIONS.new"

@@ -4,10 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use guest_wit_component::WitPrinter;
-use guest_wit_parser::{Resolve, TypeDefKind, UnresolvedPackageGroup};
+use guest_wit_parser::{Resolve, SourceMap, TypeDefKind, UnresolvedPackageGroup};
 
 /// The package with `types`, which every failure comes from; frozen, so it can live in the macro.
-const ACTION_WIT: &str = include_str!("../../../wit/longshore-action-0.1.0/action.wit");
+const ACTION_WIT: &[(&str, &str)] = &[
+    ("action.wit", include_str!("../../../wit/longshore-action-0.1.0/action.wit")),
+    ("secrets.wit", include_str!("../../../wit/longshore-action-0.1.0/secrets.wit")),
+];
 
 /// Everything that is imported, ready to be pasted behind a main package.
 pub(crate) struct Dependencies {
@@ -35,7 +38,7 @@ impl Dependencies {
     pub(crate) fn load(folder: Option<&Path>) -> Result<Self, String> {
         let mut resolve = Resolve::default();
         let mut files = Vec::new();
-        let mut groups = vec![parse("longshore-action.wit", ACTION_WIT)?];
+        let mut groups = vec![parse(ACTION_WIT)?];
         let own = groups[0].main.name.clone();
         for path in folder.map(entries).transpose()?.unwrap_or_default() {
             let group = if path.is_dir() {
@@ -45,14 +48,14 @@ impl Dependencies {
                 let text = std::fs::read_to_string(&path)
                     .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
                 files.push(path.clone());
-                parse(&path.display().to_string(), &text)?
+                parse(&[(&path.display().to_string(), &text)])?
             };
             // The copy that the SDK carries is the one that its types are made from.
             if group.main.name != own {
                 groups.push(group);
             }
         }
-        let main = parse("main.wit", "package longshore-component:nothing;")?;
+        let main = parse(&[("main.wit", "package longshore-component:nothing;")])?;
         resolve
             .push_groups(main, groups)
             .map_err(|error| format!("the WIT packages do not fit together: {error}"))?;
@@ -98,18 +101,25 @@ fn interfaces(resolve: &Resolve) -> Vec<Imported> {
     found
 }
 
-/// What wit-bindgen needs to be told about the whole: checks it, and says whether failures are in it.
-pub(crate) fn uses_failure(inline: &str) -> Result<bool, String> {
+/// What wit-bindgen needs to be told about the whole: checks it, and says which of the SDK's own interfaces are in it.
+pub(crate) fn shared(inline: &str) -> Result<Vec<&'static str>, String> {
     let mut resolve = Resolve::default();
     let package =
         resolve.push_source("component.wit", inline).map_err(|error| format!("{error:#}"))?;
     let world = resolve.select_world(&[package], None).map_err(|error| format!("{error:#}"))?;
     let world = &resolve.worlds[world];
-    Ok(world.imports.keys().any(|key| resolve.name_world_key(key) == crate::wit_text::TYPES))
+    let imports: Vec<_> = world.imports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let own = [crate::wit_text::TYPES, crate::wit_text::WAITING];
+    Ok(own.into_iter().filter(|own| imports.iter().any(|import| import == own)).collect())
 }
 
-fn parse(path: &str, text: &str) -> Result<UnresolvedPackageGroup, String> {
-    UnresolvedPackageGroup::parse(path, text).map_err(|(map, error)| error.render(&map))
+/// One package out of its files: name and text of each.
+fn parse(files: &[(&str, &str)]) -> Result<UnresolvedPackageGroup, String> {
+    let mut map = SourceMap::default();
+    for (name, text) in files {
+        map.push_str(name, *text);
+    }
+    map.parse().map_err(|(map, error)| error.render(&map))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {

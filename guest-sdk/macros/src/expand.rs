@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::{Error, ItemMod, Result};
 
 use crate::arguments::Arguments;
-use crate::dependencies::{Dependencies, uses_failure};
+use crate::dependencies::{Dependencies, shared};
 use crate::interface::{Body, Defined, Function, Interface, members, read, walk};
 use crate::names::{bound_case, bound_type, bound_value};
 use crate::types::Shape;
@@ -27,9 +27,9 @@ pub(crate) fn expand(kind: Kind, arguments: &Arguments, module: &ItemMod) -> Res
     let package = wit_text::package_text(arguments, &text);
     let inline =
         wit_text::component_text(arguments, &text, &dependencies.text, &dependencies.interfaces);
-    let failures = uses_failure(&inline).map_err(|error| Error::new(module.ident.span(), error))?;
+    let shared = shared(&inline).map_err(|error| Error::new(module.ident.span(), error))?;
 
-    let bindings = bindings(&inline, failures);
+    let bindings = bindings(&inline, &shared);
     let glue = glue(arguments, &interface);
     let actions = actions(&dependencies);
     let files = dependencies.files.iter().map(|file| file.display().to_string());
@@ -117,11 +117,12 @@ fn check_imported(interface: &Interface, dependencies: &Dependencies) -> Result<
     error.map_or(Ok(()), Err)
 }
 
-fn bindings(inline: &str, failures: bool) -> TokenStream {
-    let with = failures.then(|| {
-        let types = wit_text::TYPES;
-        quote!(with: { #types: ::longshore_guest::types },)
+fn bindings(inline: &str, shared: &[&str]) -> TokenStream {
+    let with = shared.iter().map(|interface| match *interface {
+        wit_text::WAITING => quote!(#interface: ::longshore_guest::workflow::waiting,),
+        _ => quote!(#interface: ::longshore_guest::types,),
     });
+    let with = (!shared.is_empty()).then(|| quote!(with: { #(#with)* },));
     quote! {
         ::longshore_guest::__private::wit_bindgen::generate!({
             inline: #inline,

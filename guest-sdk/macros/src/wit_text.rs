@@ -11,6 +11,8 @@ use crate::types::Shape;
 
 /// The interface that failures come from.
 pub(crate) const TYPES: &str = "longshore:action/types@0.1.0";
+/// The interface of what started calls are waited for with.
+pub(crate) const WAITING: &str = "longshore:workflow/waiting@0.1.0";
 
 /// The body of the interface, between the braces of its package.
 pub(crate) fn interface_text(

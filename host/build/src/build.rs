@@ -10,7 +10,9 @@ use longshore_reference::{Digest, Kind, Lockfile, MANIFEST_MAX_BYTES, Manifest};
 
 use crate::lock::{self, Terms};
 use crate::toolchain::{self, Cargo};
-use crate::{Error, MANIFEST, MAX_COMPONENT_BYTES, Result, Revision, component, deps, embed, file};
+use crate::{
+    Error, MANIFEST, MAX_COMPONENT_BYTES, Result, Revision, companion, component, deps, embed, file,
+};
 
 /// Is given each line that the author's toolchain writes.
 pub type OnLine<'l> = &'l mut (dyn FnMut(&str) + Send);
@@ -186,12 +188,24 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest> {
 /// Holds what the component imports against what the manifest says is behind it.
 fn match_imports(name: &str, component: &[u8], manifest: &Manifest) -> Result<Vec<Warning>> {
     let imports = component::foreign_imports(name, component)?;
-    let without = imports.iter().filter(|import| manifest.dependency(import).is_none());
-    let without: Vec<_> = without.cloned().collect();
+    // What starts the calls of a dependency is served with it.
+    let of = |import: &String| companion::of(import).unwrap_or_else(|| import.clone());
+    let behind: Vec<_> = imports
+        .iter()
+        .map(|import| match manifest.dependency(import) {
+            Some(_) => import.clone(),
+            None => of(import),
+        })
+        .collect();
+    let pairs = imports.iter().zip(&behind);
+    let without: Vec<_> = pairs
+        .filter(|(_, behind)| manifest.dependency(behind).is_none())
+        .map(|(import, _)| import.clone())
+        .collect();
     if !without.is_empty() {
         let workflow = manifest.package.kind == Kind::Workflow;
         return Err(Error::Unprovided { imports: without, workflow });
     }
-    let unused = manifest.dependencies.iter().filter(|d| !imports.contains(&d.interface));
+    let unused = manifest.dependencies.iter().filter(|d| !behind.contains(&d.interface));
     Ok(unused.map(|d| Warning::Unused { interface: d.interface.clone() }).collect())
 }

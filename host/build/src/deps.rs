@@ -11,7 +11,7 @@ use longshore_reference::{Dependency, Lockfile, Manifest};
 use wit_parser::{PackageName, UnresolvedPackageGroup};
 
 use crate::lock::{self, Terms};
-use crate::{Error, Result, build, component, file, wit};
+use crate::{Error, Result, build, companion, component, file, wit};
 
 /// Where the WIT lies, in the author's folder.
 const FOLDER: &str = "wit/deps";
@@ -63,7 +63,13 @@ pub(crate) async fn fetch(
     let folder = folder.join(FOLDER);
     let present = Present::read(&folder)?;
     let mut fetched = Fetched::default();
-    let files = wanted.files();
+    let mut files = wanted.files();
+    let foreign = |package: &String| present.authored.contains_key(package);
+    if files.values().all(|(package, _)| package == companion::WORKFLOW_PACKAGE || foreign(package))
+    {
+        // Nothing that is written here speaks of it.
+        files.retain(|_, (package, _)| package != companion::WORKFLOW_PACKAGE);
+    }
     let packages = files.values().map(|(package, _)| package);
     fetched.kept.extend(packages.filter(|p| present.authored.contains_key(*p)).cloned());
     for (path, (package, text)) in &files {
@@ -166,6 +172,8 @@ fn parse(path: &Path) -> Option<(String, Vec<String>)> {
 #[derive(Default)]
 struct Wanted {
     packages: BTreeMap<String, Package>,
+    /// Whether any of them has calls that are waited for.
+    waits: bool,
 }
 
 struct Package {
@@ -196,7 +204,16 @@ impl Wanted {
             let (interface, exports) = (interface.clone(), exports.into_keys().collect());
             return Err(Error::NotExported { interface, reference: name, exports });
         };
-        for (package, own, text) in wit::texts(&name, &resolve, *id)? {
+        let mut texts = wit::texts(&name, &resolve, *id)?;
+        let types: Vec<_> = resolve.interfaces[*id].types.keys().map(String::as_str).collect();
+        // The first is the interface itself; the others are those whose types it uses.
+        if let Some((package, own, text)) = texts.first()
+            && let Some(starting) = companion::text(own, &types, text)
+        {
+            texts.push((package.clone(), companion::name(own), starting));
+            self.waits = true;
+        }
+        for (package, own, text) in texts {
             let package = self
                 .packages
                 .entry(package.to_string())
@@ -231,6 +248,11 @@ impl Wanted {
                 text.push('\n');
             }
             files.insert(PathBuf::from(folder).join("package.wit"), (id.clone(), text));
+        }
+        if self.waits {
+            let path = PathBuf::from(companion::WORKFLOW_FOLDER).join("package.wit");
+            let text = format!("{MARK}itself. Do not edit.\n{}", companion::WORKFLOW_WIT);
+            files.insert(path, (companion::WORKFLOW_PACKAGE.to_owned(), text));
         }
         files
     }

@@ -6,6 +6,7 @@
 //! dependencies. It runs no guest, judges no signature, prints nothing, and reads neither environment nor clock.
 
 mod build;
+mod companion;
 mod component;
 mod deps;
 mod embed;

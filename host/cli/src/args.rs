@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     approve, build, completions, diff, doctor, inspect, key, new, policy, publish, pull, push,
-    receipt, registry, run, runs, sign, verify,
+    receipt, registry, rehearse, run, runs, sign, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Runs(runs::Command),
+    Replay(rehearse::Replay),
+    Rehearse(rehearse::Rehearse),
     #[command(subcommand)]
     Receipt(receipt::Command),
     #[command(subcommand)]

@@ -14,6 +14,7 @@ pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod receipt;
 pub(crate) mod registry;
+pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod sign;
@@ -40,6 +41,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Done {
         Command::Doctor(args) => context.block_on(doctor::run(args, context)),
         Command::Inspect(args) => context.block_on(inspect::run(args, context)),
         Command::Runs(command) => context.block_on(runs::run(command, context)),
+        Command::Replay(args) => context.block_on(rehearse::replay(args, context)),
+        Command::Rehearse(args) => context.block_on(rehearse::rehearse(args, context)),
         Command::Receipt(command) => context.block_on(receipt::run(command, context)),
         Command::Run(args) => context.block_on(run::run(args, context)),
         Command::Publish(args) => context.block_on(publish::run(args, context)),

@@ -161,7 +161,8 @@ impl Context {
         let profile = named.profile.or_else(|| word(&settings.profile));
         let mut policy = profile.map(Policy::profile).unwrap_or_default();
         let usual = there(&settings.policy).map(Path::to_owned);
-        let files = if named.policy.is_empty() { usual.as_slice() } else { &named.policy };
+        let files =
+            if named.policy.is_empty() { usual.as_slice() } else { named.policy.as_slice() };
         for file in policy::files(files)? {
             policy.merge(policy::read(&file)?);
         }

@@ -187,6 +187,7 @@ impl Error {
                 Class::Trust => 3,
                 Class::Grant => 4,
                 Class::Registry => 5,
+                Class::Guest => 6,
                 Class::Host => 7,
             },
             Self::Mismatch { .. } => 3,

@@ -87,7 +87,8 @@ impl CodeCache {
         let mut hasher = self.tag(digest, fp);
         let read = {
             let mut artifact = (&mut file).take(length);
-            let mut buffer = vec![0; 1 << 18];
+            // Enough for all lanes of the hash, and small enough to come from memory that is there.
+            let mut buffer = vec![0; 1 << 16];
             let mut read = 0;
             loop {
                 let count = artifact.read(&mut buffer)?;

@@ -1,59 +1,130 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longshore_journal::Run;
+use longshore_journal::{Entry, Run};
 use longshore_model::{
     CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
-    LimitName, Logged, Output, Scope, Stream, Usage,
+    LimitName, Logged, Output, RunId, Scope, Stream, Usage,
 };
 use longshore_policy::{Grant, manifest_entry};
+use longshore_reference::Digest;
 use wasmtime::component::Val;
 
+use crate::capability::clock::Elapsed;
 use crate::capability::http::Rates;
+use crate::capability::scratch::Area;
 use crate::capability::secret;
 use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
+use crate::ledger::{Halt, Ledger, Mode, Stop};
 use crate::link::Ready;
 use crate::uses::{Use, Uses, UsesOfCall};
-use crate::{Function, fault};
+use crate::{Children, Function, fault};
 
-/// What is shared by all calls of one run: its journal, the numbering of its calls, and what they used together.
+/// How many calls that workflows started run at once in one run; more wait for their turn.
+const MAX_STARTED: usize = 64;
+
+/// What is shared by all calls of one run: its journal, what its workflows asked for, and what its calls used together.
 #[derive(Clone, Debug)]
 pub struct RunContext(Arc<RunShared>);
 
 #[derive(Debug)]
 struct RunShared {
-    run: Run,
-    calls: AtomicU32,
+    ledger: Ledger,
+    /// Calls that components made of one another, at any depth.
+    made: AtomicU64,
     usage: Mutex<Usage>,
     secrets: secret::Fetched,
     uses: Mutex<Uses>,
     rates: Rates,
+    file_write_bytes: AtomicU64,
+    files_created: AtomicU64,
+    elapsed: Arc<Elapsed>,
+    area: Mutex<Option<Arc<Area>>>,
+    slots: tokio::sync::Semaphore,
+    options: RunOptions,
+}
+
+/// How a run is carried out. `Default`: it never leaves memory, has no randomness and no children.
+#[derive(Clone, Default)]
+pub struct RunOptions {
+    /// How long a workflow that can only wait is kept in memory; for ever, if none.
+    pub patience: Option<Duration>,
+    /// What the randomness of its workflows comes from.
+    pub seed: Option<Digest>,
+    /// Who starts the children of its workflows.
+    pub children: Option<Arc<dyn Children>>,
+    /// Whether nothing may be done beyond the history.
+    pub replay: bool,
+}
+
+impl std::fmt::Debug for RunOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunOptions").field("patience", &self.patience).finish_non_exhaustive()
+    }
 }
 
 impl RunContext {
     /// The context of a run that was opened.
     #[must_use]
     pub fn new(run: Run) -> Self {
-        let (calls, usage, uses) = (AtomicU32::new(0), Mutex::default(), Mutex::default());
-        let (rates, secrets) = (Rates::default(), secret::Fetched::default());
-        Self(Arc::new(RunShared { run, calls, usage, uses, rates, secrets }))
+        Self::durable(run, RunOptions::default(), &[])
+    }
+
+    /// The context of a run with the entries that it has so far: it goes on from there.
+    #[must_use]
+    pub fn durable(run: Run, options: RunOptions, entries: &[Entry]) -> Self {
+        let mode = if options.replay { Mode::Replay } else { Mode::Live };
+        let ledger = Ledger::new(run, mode);
+        let usage = Mutex::new(ledger.load(entries));
+        let slots = tokio::sync::Semaphore::new(MAX_STARTED);
+        Self(Arc::new(RunShared {
+            ledger,
+            usage,
+            secrets: secret::Fetched::default(),
+            uses: Mutex::default(),
+            rates: Rates::default(),
+            slots,
+            options,
+            file_write_bytes: AtomicU64::new(0),
+            files_created: AtomicU64::new(0),
+            elapsed: Arc::default(),
+            area: Mutex::default(),
+            made: AtomicU64::new(0),
+        }))
     }
 
     /// The run's journal.
     #[must_use]
     pub fn run(&self) -> &Run {
-        &self.0.run
+        self.0.ledger.run()
     }
 
     /// What all calls that ended used together.
     #[must_use]
     pub fn usage(&self) -> Usage {
         *self.0.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the run slept in virtual time.
+    pub(crate) fn elapsed(&self) -> &Arc<Elapsed> {
+        &self.0.elapsed
+    }
+
+    /// The run's area below `root`, made on first use; it goes when the last call of the run has gone.
+    pub(crate) fn area(&self, root: Option<&Path>) -> std::io::Result<Arc<Area>> {
+        let mut area = self.0.area.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(area) = &*area {
+            return Ok(Arc::clone(area));
+        }
+        let root = root.ok_or_else(|| std::io::Error::other("the host keeps no state"))?;
+        let made = Arc::new(Area::open(root, &self.run().id().to_string())?);
+        Ok(Arc::clone(area.insert(made)))
     }
 
     pub(crate) fn secrets(&self) -> &secret::Fetched {
@@ -70,8 +141,49 @@ impl RunContext {
         &self.0.rates
     }
 
-    pub(crate) fn next_call(&self) -> CallId {
-        self.0.calls.fetch_add(1, Ordering::Relaxed)
+    /// Takes a letter into the run as `event`: a signal, a decision, or the wish that it end. One that changes nothing, because
+    /// it came before or came too late, is taken as `late`.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be written.
+    pub fn take(
+        &self,
+        event: Event,
+        late: Event,
+        letter: u64,
+    ) -> Result<(), longshore_journal::Error> {
+        match self.0.ledger.take(event, late, letter) {
+            Ok(()) => Ok(()),
+            Err(Stop::Journal(error)) => Err(error),
+            Err(other) => unreachable!("a letter is only recorded, and never {other:?}"),
+        }
+    }
+
+    /// The children that must not outlive what the run calls now.
+    #[must_use]
+    pub fn attached(&self) -> Vec<RunId> {
+        self.0.ledger.attached(0)
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.0.options.patience
+    }
+
+    pub(crate) fn seed(&self) -> Option<Digest> {
+        self.0.options.seed
+    }
+
+    pub(crate) fn children(&self) -> Option<&Arc<dyn Children>> {
+        self.0.options.children.as_ref()
+    }
+
+    pub(crate) fn slots(&self) -> &tokio::sync::Semaphore {
+        &self.0.slots
     }
 
     pub(crate) fn add_usage(&self, usage: &Usage) {
@@ -105,6 +217,9 @@ pub(crate) struct Counters {
     pub(crate) log_lines: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
     pub(crate) calls: AtomicU64,
+    pub(crate) file_write_bytes: AtomicU64,
+    pub(crate) files_created: AtomicU64,
+    pub(crate) processes: AtomicU64,
 }
 
 /// Who calls, under which grant, into which journal. Capabilities reach the journal only through this.
@@ -116,13 +231,39 @@ pub(crate) struct Scene {
     pub(crate) attempt: u32,
     pub(crate) grant: Arc<Grant>,
     pub(crate) started: Instant,
-    pub(crate) deadline: Instant,
+    /// When it is stopped, pauses not counted: see [`Scene::deadline`].
+    pub(crate) limit: Instant,
     pub(crate) counters: Counters,
     pub(crate) placeholders: secret::Placeholders,
     uses: UsesOfCall,
+    /// Where it stands among the steps of the run: the same in every repetition.
+    pub(crate) path: String,
+    /// Whether it is a workflow's call, which is repeated when the run goes on.
+    pub(crate) durable: bool,
+    pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
     journal_failure: OnceLock<longshore_journal::Error>,
+    halt: OnceLock<Halt>,
+}
+
+/// The time that a workflow spent waiting while nothing of it ran.
+#[derive(Debug, Default)]
+struct Pauses {
+    total: Duration,
+    since: Option<Instant>,
+}
+
+/// The deadline stands still for as long as this lives.
+pub(crate) struct Paused<'s>(&'s Scene);
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        let mut pauses = self.0.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = pauses.since.take() {
+            pauses.total += since.elapsed();
+        }
+    }
 }
 
 impl Scene {
@@ -136,13 +277,65 @@ impl Scene {
             attempt: 1,
             grant: Arc::clone(grant),
             started,
-            deadline: started + allowed,
+            limit: started + allowed,
             counters: Counters::default(),
             placeholders: secret::Placeholders::default(),
             uses: UsesOfCall::default(),
+            path: id.to_string(),
+            durable: false,
+            pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
             journal_failure: OnceLock::new(),
+            halt: OnceLock::new(),
+        }
+    }
+
+    /// When it is stopped.
+    pub(crate) fn deadline(&self) -> Instant {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = pauses.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.limit + pauses.total + now
+    }
+
+    /// Stops the clock of the deadline: nothing of the workflow runs, it only waits.
+    pub(crate) fn pause(&self) -> Paused<'_> {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        pauses.since.get_or_insert_with(Instant::now);
+        Paused(self)
+    }
+
+    /// Returns once the deadline has passed.
+    async fn expired(&self) {
+        loop {
+            let deadline = self.deadline();
+            if Instant::now() >= deadline {
+                return;
+            }
+            tokio::time::sleep_until(tokio::time::Instant::from_std(deadline)).await;
+        }
+    }
+
+    /// What the workflows of the run asked for.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        self.cx.ledger()
+    }
+
+    /// Remembers that the workflow does not go on here and now, and gives the error that unwinds it.
+    pub(crate) fn halted(&self, halt: Halt) -> wasmtime::Error {
+        let _ = self.halt.set(halt);
+        wasmtime::Error::new(Halted)
+    }
+
+    /// The error that unwinds a guest whose wait came to `stop`. A cancelled one is the caller's to tell.
+    pub(crate) fn stopped(&self, stop: Stop) -> wasmtime::Error {
+        match stop {
+            Stop::Halt(halt) => self.halted(halt),
+            Stop::Cancelled => wasmtime::Error::new(fault::Raised(cancelled())),
+            Stop::Journal(error) => {
+                self.journal_failed(error);
+                wasmtime::Error::new(Halted)
+            }
         }
     }
 
@@ -184,6 +377,13 @@ impl Scene {
         }
     }
 
+    /// Journals an effect that the start of the run announced already: its number.
+    pub(crate) fn effect_started(&self, what: Effect) -> u32 {
+        let effect = self.effects.fetch_add(1, Ordering::Relaxed);
+        self.record(Event::EffectStarted(EffectStarted { call: self.id, effect, what }));
+        effect
+    }
+
     /// Journals the intent of an effect, as safely as the journal asks of it, before it happens: its number. Nothing when the
     /// journal failed, and then it must not happen.
     pub(crate) async fn intend(&self, what: Effect) -> Option<u32> {
@@ -216,9 +416,19 @@ impl Scene {
             LimitName::LogLines => &self.counters.log_lines,
             LimitName::LogBytes => &self.counters.log_bytes,
             LimitName::Calls => &self.counters.calls,
+            LimitName::FileWriteBytes => &self.counters.file_write_bytes,
+            LimitName::FilesCreated => &self.counters.files_created,
+            LimitName::RunFileWriteBytes => &self.cx.0.file_write_bytes,
+            LimitName::RunFilesCreated => &self.cx.0.files_created,
+            LimitName::Processes => &self.counters.processes,
             _ => return true,
         };
-        let within = counter.fetch_add(n, Ordering::Relaxed) + n <= self.grant.limits().get(name);
+        let mut used = counter.fetch_add(n, Ordering::Relaxed).saturating_add(n);
+        // This budget is the run's: calls that call must not multiply it.
+        if name == LimitName::Calls {
+            used = self.cx.0.made.fetch_add(n, Ordering::Relaxed).saturating_add(n);
+        }
+        let within = used <= self.grant.limits().get(name);
         if !within {
             self.hit(name);
         }
@@ -248,6 +458,9 @@ impl Scene {
                 return Err(wasmtime::Error::new(crate::limiter::LimitHit { name, limit }));
             }
         }
+        if self.durable && self.ledger().wrote_before(self.id) {
+            return Ok(());
+        }
         let logged = Logged { call: self.id, kind: kind.to_owned(), message, fields };
         self.record(Event::Logged(logged));
         Ok(())
@@ -255,13 +468,17 @@ impl Scene {
 
     /// Milliseconds until the deadline.
     pub(crate) fn remaining_ms(&self) -> u64 {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        if self.durable {
+            // What is left differs from one repetition to the next.
+            return self.grant.limits().deadline_ms;
+        }
+        let left = self.deadline().saturating_duration_since(Instant::now());
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The same for each attempt at this step, different for every other step of every run.
     pub(crate) fn idempotency_key(&self) -> String {
-        format!("{}/{}", self.run().id(), self.id)
+        format!("{}/{}", self.run().id(), self.path)
     }
 
     fn usage(&self, memory_bytes: u64, stdout: u64, stderr: u64) -> Usage {
@@ -281,14 +498,39 @@ impl Scene {
             datagrams: read(&self.counters.datagrams),
             lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
+            ..Usage::default()
         }
     }
 }
 
 /// How a call ended, before its values became JSON.
 pub(crate) struct Called {
-    pub(crate) values: Result<Vec<Val>, Fault>,
+    pub(crate) values: Result<Vec<Val>, Cut>,
     pub(crate) usage: Usage,
+}
+
+/// Why a call gave no values.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    Fault(Fault),
+    /// It did not end: it goes on another time.
+    Halt(Halt),
+}
+
+impl From<Fault> for Cut {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Unwinds a guest that does not go on; why is in its scene.
+#[derive(Debug, thiserror::Error)]
+#[error("the workflow does not go on here")]
+struct Halted;
+
+/// The fault of what was cancelled because its run was asked to end.
+pub(crate) fn cancelled() -> Fault {
+    Fault::new(FaultKind::Cancelled, "the run was asked to end")
 }
 
 /// Calls `function` of `ready` in a fresh sandbox. What it wrote to its streams is recorded; its start and its end are the
@@ -301,6 +543,7 @@ pub(crate) async fn invoke(
     stdio: &Stdio,
 ) -> Called {
     let limits = scene.grant.limits();
+    let _flow = Flow(&scene);
     let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes, stdio.watcher.clone());
     let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes, stdio.watcher.clone());
     let (values, memory) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
@@ -308,6 +551,11 @@ pub(crate) async fn invoke(
         Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), 0),
     };
     let overflow = stdout.overflow().or_else(|| stderr.overflow());
+    if let Some(halt) = scene.halt.get().filter(|_| scene.journal_failure.get().is_none()) {
+        // What it printed it will print again.
+        scene.ledger().drop_flow(scene.id);
+        return Called { values: Err(Cut::Halt(halt.clone())), usage: Usage::default() };
+    }
     let out = keep(&scene, Stream::Stdout, &stdout);
     let err = keep(&scene, Stream::Stderr, &stderr);
     let values = match (values, overflow) {
@@ -315,7 +563,40 @@ pub(crate) async fn invoke(
         (values, None) => values,
     };
     let usage = scene.usage(memory, out, err);
-    Called { values: after(&scene, values), usage }
+    let values = after(&scene, values).map_err(Cut::Fault);
+    Called { values: left(&scene, values), usage }
+}
+
+/// Stops what runs beside a workflow when its call is dropped before its end.
+struct Flow<'s>(&'s Scene);
+
+impl Drop for Flow<'_> {
+    fn drop(&mut self) {
+        if self.0.durable {
+            self.0.ledger().drop_flow(self.0.id);
+        }
+    }
+}
+
+/// A workflow that ended leaves nothing behind that runs.
+fn left(scene: &Scene, values: Result<Vec<Val>, Cut>) -> Result<Vec<Val>, Cut> {
+    if !scene.durable {
+        return values;
+    }
+    if let Some(children) = scene.cx.children() {
+        for child in scene.ledger().attached(scene.id) {
+            children.cancel(child);
+        }
+    }
+    match scene.ledger().leave(scene.id) {
+        Ok(()) => values,
+        Err(Stop::Halt(halt)) => {
+            scene.ledger().drop_flow(scene.id);
+            Err(Cut::Halt(halt))
+        }
+        Err(Stop::Cancelled) => Err(Cut::Fault(cancelled())),
+        Err(Stop::Journal(error)) => Err(Cut::Fault(fault::unrecorded(&error))),
+    }
 }
 
 /// What was noticed on the way outranks how the guest took it.
@@ -354,13 +635,16 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
-    let deadline = tokio::time::Instant::from_std(scene.deadline);
-    let ended = tokio::time::timeout_at(deadline, work).await;
+    let ended = tokio::select! {
+        biased;
+        ended = work => Some(ended),
+        () = scene.expired() => None,
+    };
     let memory = store.data().limiter.peak_memory();
     let values = match ended {
-        Ok(Ok(values)) => Ok(values),
-        Ok(Err(error)) => fault::classify(error, scene, function, entered),
-        Err(_) => Err(fault::deadline(scene)),
+        Some(Ok(values)) => Ok(values),
+        Some(Err(error)) => fault::classify(error, scene, function, entered),
+        None => Err(fault::deadline(scene)),
     };
     (values, memory)
 }

@@ -23,6 +23,7 @@ pub struct Compiled {
     manifest_digest: Option<Digest>,
     signers: Vec<Signer>,
     manifest: Option<Manifest>,
+    workflow: bool,
     imports: Vec<String>,
     unmet: Vec<String>,
     functions: Vec<Arc<Function>>,
@@ -50,11 +51,7 @@ impl Compiled {
         name: String,
         scan: Scan,
     ) -> Result<Self, Error> {
-        let manifest = scan
-            .manifest
-            .map(|bytes| Manifest::from_embedded(&bytes))
-            .transpose()
-            .map_err(|source| Error::Manifest { name: name.clone(), source })?;
+        let (manifest, workflow) = (scan.parsed, scan.workflow);
         let functions = functions(&flavor, &component);
         if functions.is_empty() {
             return Err(Error::NoExports { name });
@@ -69,6 +66,7 @@ impl Compiled {
             manifest_digest: verified.manifest(),
             signers: verified.signers().to_vec(),
             manifest,
+            workflow,
             imports,
             unmet,
             functions,
@@ -118,6 +116,12 @@ impl Compiled {
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_ref()
+    }
+
+    /// Whether it is a workflow: repeated from its journal, and so cut off from everything that could answer differently.
+    #[must_use]
+    pub fn is_workflow(&self) -> bool {
+        self.workflow
     }
 
     /// Whether it runs on the configuration for the component model's async.
@@ -185,7 +189,7 @@ impl Compiled {
         }
         let pre = self
             .flavor
-            .linker()
+            .linker(self.workflow)
             .instantiate_pre(&self.component)
             .map_err(|e| self.unlinkable(&e))?;
         Ok(self.pre.get_or_init(|| pre).clone())

@@ -1,17 +1,27 @@
 //! The host's side of `longshore:action/*` and `longshore:workflow/*`, and the linkers that serve them beside WASI.
 
-use longshore_model::{Json, Outcome};
+use std::sync::Arc;
+
+use longshore_model::Json;
 use wasmtime::component::{HasSelf, Linker, Resource};
 
-use crate::capability::{settings, sockets};
+use crate::capability::{clock, dir, exec, settings, sockets};
 use crate::host::Host;
-use crate::link::Links;
+use crate::link::{Links, Ready};
+use crate::{Arguments, Function};
+
+mod clocks;
+mod durable;
 
 mod action {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-action-0.1.0",
         world: "longshore:action/host",
-        imports: { "longshore:action/secrets.get": async | trappable, default: trappable },
+        imports: {
+            "longshore:action/processes.run": async | trappable,
+            "longshore:action/secrets.get": async | trappable,
+            default: trappable,
+        },
         with: {
             "longshore:action/secrets.secret": crate::capability::secret::Handle,
             "longshore:action/spans.span": super::Span,
@@ -23,13 +33,40 @@ mod workflow {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-workflow-0.1.0",
         world: "longshore:workflow/host",
-        imports: { "longshore:workflow/dynamic.call": async | trappable, default: trappable },
+        imports: {
+            "longshore:workflow/waiting.[method]pending.wait": async | trappable,
+            "longshore:workflow/waiting.wait-any": async | trappable,
+            "longshore:workflow/waiting.wait-all": async | trappable,
+            "longshore:workflow/timers.sleep": async | trappable,
+            "longshore:workflow/signals.receive": async | trappable,
+            "longshore:workflow/signals.[method]signal.wait": async | trappable,
+            "longshore:workflow/approvals.ask": async | trappable,
+            "longshore:workflow/approvals.[method]approval.wait": async | trappable,
+            "longshore:workflow/dynamic.call": async | trappable,
+            "longshore:workflow/dynamic.[method]started.wait": async | trappable,
+            "longshore:workflow/children.[method]child.wait": async | trappable,
+            default: trappable,
+        },
+        with: {
+            "longshore:workflow/waiting.pending": super::Pending,
+            "longshore:workflow/signals.signal": super::Awaited,
+            "longshore:workflow/approvals.approval": super::Awaited,
+            "longshore:workflow/dynamic.started": super::Started,
+            "longshore:workflow/children.child": super::Awaited,
+            "longshore:workflow/policies.policy": super::PolicyHandle,
+        },
     });
 }
 
 pub(crate) use action::longshore::action::secrets;
-use action::longshore::action::{attempt, log, progress, settings as setting_words, spans, types};
+use action::longshore::action::{
+    attempt, log, processes, progress, settings as setting_words, spans, types,
+};
 use workflow::longshore::workflow::{dynamic, run};
+
+pub(crate) use durable::outcome_of;
+#[allow(unreachable_pub, reason = "the generated bindings re-export them")]
+pub use durable::{Awaited, Pending, PolicyHandle, Started};
 
 /// A span that a guest opened.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -78,12 +115,24 @@ pub(crate) fn linker(
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    // What is governed more narrowly than wasmtime-wasi can takes the place of its own.
+    linker.allow_shadowing(true);
+    dir::link(&mut linker, concurrency)?;
+    clock::link(&mut linker, concurrency)?;
+    linker.allow_shadowing(false);
     sockets::add_to_linker(&mut linker, concurrency)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host: &mut Host| {
         wasmtime_wasi_config::WasiConfig::from(host.variables())
     })?;
     action::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     workflow::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    Ok(linker)
+}
+
+/// The same with a workflow's clock and waits.
+pub(crate) fn workflows(shared: &Linker<Host>) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = shared.clone();
+    clocks::add(&mut linker)?;
     Ok(linker)
 }
 
@@ -178,6 +227,28 @@ impl setting_words::Host for Host {
     }
 }
 
+impl processes::Host for Host {
+    async fn run(
+        &mut self,
+        command: processes::Command,
+    ) -> wasmtime::Result<Result<processes::Output, processes::Error>> {
+        let processes::Command { program, arguments, stdin, environment } = command;
+        let wanted = exec::Wanted { program, arguments, stdin, environment };
+        Ok(match self.launcher.clone().run(wanted).await {
+            Ok(done) => {
+                let ending = match exec::signal(done.status) {
+                    Some(signal) => processes::Ending::Signaled(signal),
+                    None => processes::Ending::Exited(done.status.code().unwrap_or_default()),
+                };
+                Ok(processes::Output { ending, stdout: done.stdout, stderr: done.stderr })
+            }
+            Err(exec::Stop::Denied(why)) => Err(processes::Error::Denied(why)),
+            Err(exec::Stop::Failed(why)) => Err(processes::Error::Failed(why)),
+            Err(exec::Stop::Trap(error)) => return Err(error),
+        })
+    }
+}
+
 impl run::Host for Host {
     fn id(&mut self) -> wasmtime::Result<String> {
         Ok(self.scene.run().id().to_string())
@@ -186,49 +257,41 @@ impl run::Host for Host {
     fn note(&mut self, message: String) -> wasmtime::Result<()> {
         self.scene.log("note", message, None)
     }
-}
 
-impl dynamic::Host for Host {
-    async fn call(
-        &mut self,
-        interface: String,
-        function: String,
-        arguments: String,
-    ) -> wasmtime::Result<Result<String, dynamic::CallError>> {
-        let scene = std::sync::Arc::clone(&self.scene);
-        Ok(call_by_name(&self.links, &scene, &interface, &function, &arguments).await)
+    fn version(&mut self, change: String, oldest: u32, newest: u32) -> wasmtime::Result<u32> {
+        let version = self.scene.ledger().version(self.scene.id, &change, oldest, newest);
+        version.map_err(|stop| self.scene.stopped(stop))
     }
 }
 
-async fn call_by_name(
+/// What a call by name calls: the component, its function, the arguments.
+fn by_name(
     links: &Links,
-    scene: &crate::call::Scene,
     interface: &str,
     function: &str,
     arguments: &str,
-) -> Result<String, dynamic::CallError> {
-    let error = |code: &str, message: String| dynamic::CallError {
-        retryable: false,
-        code: code.to_owned(),
-        message,
-    };
+) -> Result<(Arc<Ready>, Arc<Function>, Arguments), dynamic::CallError> {
+    let unknown = |message: String| call_error("unknown-function", message);
     let ready = links
         .get(interface)
-        .ok_or_else(|| error("unknown-function", format!("no dependency serves `{interface}`")))?;
+        .ok_or_else(|| unknown(format!("no dependency serves `{interface}`")))?;
     let path = format!("{interface}#{function}");
-    let function = ready
-        .compiled()
-        .function(Some(&path))
-        .map_err(|e| error("unknown-function", e.to_string()))?;
-    let arguments = function.arguments(arguments).map_err(|e| error("bad-input", e.to_string()))?;
-    match ready.serve(scene, function, &arguments.values).await {
-        Ok((_, Outcome::Ok(value))) => Ok(value.as_str().to_owned()),
-        Ok((_, Outcome::Failed(value))) => Err(failed(&value)),
-        Ok((_, Outcome::Fault(fault))) | Err(fault) => Err(dynamic::CallError {
-            retryable: fault.kind == longshore_model::FaultKind::Deadline,
-            code: fault.kind.code().to_owned(),
-            message: fault.message,
-        }),
+    let function = ready.compiled().function(Some(&path)).map_err(|e| unknown(e.to_string()))?;
+    let arguments =
+        function.arguments(arguments).map_err(|e| call_error("bad-input", e.to_string()))?;
+    Ok((Arc::clone(ready), Arc::clone(function), arguments))
+}
+
+fn call_error(code: &str, message: String) -> dynamic::CallError {
+    dynamic::CallError { retryable: false, code: code.to_owned(), message }
+}
+
+/// A fault in the words of a dynamic call.
+fn told(fault: longshore_model::Fault) -> dynamic::CallError {
+    dynamic::CallError {
+        retryable: fault.kind == longshore_model::FaultKind::Deadline,
+        code: crate::link::code_of(&fault).to_owned(),
+        message: fault.message,
     }
 }
 

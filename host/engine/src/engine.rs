@@ -1,5 +1,5 @@
-//! The engine: two configurations of wasmtime, one for components that need the component model's async and one, faster, for
-//! all others, with the linkers that every component of theirs shares.
+//! The engine: three configurations of wasmtime, one for components that need the component model's async, one whose results
+//! are the same bits everywhere, and one, faster, for all others; with the linkers that every component of theirs shares.
 
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
@@ -46,6 +46,8 @@ pub struct EngineConfig {
     pub backing: Backing,
     /// How names are looked up.
     pub resolver: Resolver,
+    /// Where runs have their scratch directories; without it none is given, and no program is started.
+    pub scratch: Option<PathBuf>,
 }
 
 /// Compiles, links and runs components. Clones share everything.
@@ -58,9 +60,11 @@ struct Inner {
     resolver: Resolver,
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
+    deterministic: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
     backing: Backing,
+    scratch: Option<PathBuf>,
     compiled: Mutex<HashMap<Digest, Weak<Compiled>>>,
 }
 
@@ -68,10 +72,34 @@ struct Inner {
 pub(crate) struct Flavor {
     engine: wasmtime::Engine,
     linker: Linker<Host>,
+    /// The linker of workflows; they run on the deterministic configuration only.
+    workflows: Option<Linker<Host>>,
     fingerprint: String,
-    concurrency: bool,
     resolver: Resolver,
+    kind: Kind,
     ticker: Ticker,
+}
+
+/// The configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plain,
+    /// With the component model's async.
+    Concurrent,
+    /// For workflows, and for components that ask for nothing: their results can be computed again.
+    Deterministic,
+}
+
+impl Kind {
+    fn of(name: &str, scan: &scan::Scan) -> Result<Self, Error> {
+        match (scan.concurrency, scan.workflow) {
+            (true, true) => Err(Error::AsyncWorkflow { name: name.to_owned() }),
+            (true, false) => Ok(Self::Concurrent),
+            (false, true) => Ok(Self::Deterministic),
+            (false, false) if scan.asks_for_nothing => Ok(Self::Deterministic),
+            (false, false) => Ok(Self::Plain),
+        }
+    }
 }
 
 impl Engine {
@@ -82,14 +110,19 @@ impl Engine {
     /// [`Error::Cache`] when the cache's directory cannot be used.
     pub fn new(config: EngineConfig) -> Result<Self, Error> {
         let cache = config.cache.as_deref().map(CodeCache::open).transpose()?;
+        if let Some(root) = &config.scratch {
+            crate::capability::scratch::sweep(root);
+        }
         Ok(Self(Arc::new(Inner {
             allocation: config.allocation,
             resolver: config.resolver,
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
+            deterministic: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
             backing: config.backing,
+            scratch: config.scratch,
             compiled: Mutex::default(),
         })))
     }
@@ -113,9 +146,14 @@ impl Engine {
         }
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor(scan.concurrency)?;
+        let flavor = self.flavor(Kind::of(&name, &scan)?)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
         Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
+    }
+
+    /// Where runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&PathBuf> {
+        self.0.scratch.as_ref()
     }
 
     fn keep(&self, compiled: Compiled) -> Arc<Compiled> {
@@ -139,7 +177,7 @@ impl Engine {
         let Some(cache) = &self.0.cache else { return Ok(None) };
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor(scan.concurrency)?;
+        let flavor = self.flavor(Kind::of(&name, &scan)?)?;
         match cache.load(&flavor.engine, digest, &flavor.fingerprint) {
             Lookup::Hit(component) => {
                 Ok(Some(self.keep(Compiled::new(flavor, component, verified, name, scan)?)))
@@ -163,7 +201,7 @@ impl Engine {
     ///
     /// [`Error::Setup`] when wasmtime cannot be set up on this machine.
     pub fn fingerprint(&self) -> Result<String, Error> {
-        let flavor = self.flavor(false)?;
+        let flavor = self.flavor(Kind::Plain)?;
         Ok(format!("wasmtime {WASMTIME} {}", &flavor.fingerprint[..16]))
     }
 
@@ -174,8 +212,12 @@ impl Engine {
         compiled.is_of(verified).then_some(compiled)
     }
 
-    fn flavor(&self, concurrency: bool) -> Result<Arc<Flavor>, Error> {
-        let slot = if concurrency { &self.0.concurrent } else { &self.0.plain };
+    fn flavor(&self, kind: Kind) -> Result<Arc<Flavor>, Error> {
+        let slot = match kind {
+            Kind::Plain => &self.0.plain,
+            Kind::Concurrent => &self.0.concurrent,
+            Kind::Deterministic => &self.0.deterministic,
+        };
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
@@ -183,8 +225,7 @@ impl Engine {
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
         }
-        let flavor =
-            Arc::new(Flavor::new(self.0.allocation, concurrency, self.0.resolver.clone())?);
+        let flavor = Arc::new(Flavor::new(self.0.allocation, kind, self.0.resolver.clone())?);
         Ok(Arc::clone(slot.get_or_init(|| flavor)))
     }
 
@@ -221,27 +262,30 @@ fn invalid(name: &str, error: &wasmtime::Error) -> Error {
 }
 
 impl Flavor {
-    fn new(allocation: Allocation, concurrency: bool, resolver: Resolver) -> Result<Self, Error> {
+    fn new(allocation: Allocation, kind: Kind, resolver: Resolver) -> Result<Self, Error> {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
-        let engine = wasmtime::Engine::new(&configure(allocation, concurrency)).map_err(setup)?;
-        let linker = contract::linker(&engine, concurrency).map_err(setup)?;
+        let engine = wasmtime::Engine::new(&configure(allocation, kind)).map_err(setup)?;
+        let linker = contract::linker(&engine, kind == Kind::Concurrent).map_err(setup)?;
+        let workflows = (kind == Kind::Deterministic).then(|| contract::workflows(&linker));
+        let workflows = workflows.transpose().map_err(setup)?;
         let ticker = Ticker::start(vec![engine.weak()]).map_err(|e| Error::Setup(e.to_string()))?;
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
-        Ok(Self { engine, linker, fingerprint, concurrency, resolver, ticker })
+        Ok(Self { engine, linker, workflows, fingerprint, resolver, kind, ticker })
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
         &self.engine
     }
 
-    pub(crate) fn linker(&self) -> &Linker<Host> {
-        &self.linker
+    /// The linker of workflows, or of all others.
+    pub(crate) fn linker(&self, workflow: bool) -> &Linker<Host> {
+        self.workflows.as_ref().filter(|_| workflow).unwrap_or(&self.linker)
     }
 
     pub(crate) fn concurrency(&self) -> bool {
-        self.concurrency
+        self.kind == Kind::Concurrent
     }
 
     pub(crate) fn resolver(&self) -> &Resolver {
@@ -255,7 +299,6 @@ impl Flavor {
     /// A store for one call: limits, deadline and the budget of host calls set.
     pub(crate) fn store(&self, host: Host, scene: &Scene) -> Store<Host> {
         let budget = usize::try_from(scene.grant.limits().host_call_bytes).unwrap_or(usize::MAX);
-        let deadline = scene.deadline;
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(budget);
@@ -263,8 +306,8 @@ impl Flavor {
         let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
         store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(move |_| {
-            if Instant::now() >= deadline {
+        store.epoch_deadline_callback(|store| {
+            if Instant::now() >= store.data().scene.deadline() {
                 return Err(wasmtime::Error::new(DeadlinePassed));
             }
             Ok(UpdateDeadline::Yield(1))
@@ -277,12 +320,13 @@ impl std::fmt::Debug for Flavor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Flavor")
             .field("fingerprint", &self.fingerprint)
-            .field("concurrency", &self.concurrency)
+            .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
 }
 
-fn configure(allocation: Allocation, concurrency: bool) -> Config {
+fn configure(allocation: Allocation, kind: Kind) -> Config {
+    let concurrency = kind == Kind::Concurrent;
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -292,6 +336,7 @@ fn configure(allocation: Allocation, concurrency: bool) -> Config {
         .epoch_interruption(true)
         .memory_init_cow(true)
         .relaxed_simd_deterministic(true)
+        .cranelift_nan_canonicalization(kind == Kind::Deterministic)
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20);
     if allocation == Allocation::Pooling {

@@ -60,6 +60,20 @@ pub enum Error {
         /// The imports, all of them.
         imports: Vec<String>,
     },
+    /// A workflow reaches for what could answer differently when it is repeated.
+    #[error("the workflow `{name}` reaches outside by itself: {}", list(.imports))]
+    NotDeterministic {
+        /// The file or reference.
+        name: String,
+        /// The imports and grants, all of them.
+        imports: Vec<String>,
+    },
+    /// A workflow uses the component model's async, whose order is not the journal's.
+    #[error("the workflow `{name}` uses the component model's async, whose order no journal has")]
+    AsyncWorkflow {
+        /// The file or reference.
+        name: String,
+    },
     /// No export of that name.
     #[error("`{name}` exports no function `{function}`")]
     UnknownFunction {
@@ -114,6 +128,31 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A granted directory is no longer the one that was opened.
+    #[error(
+        "the directory `{host}` that is granted as `{guest}` was removed or replaced since it was opened"
+    )]
+    DirectoryGone {
+        /// The path on the host.
+        host: String,
+        /// The path for the guest.
+        guest: String,
+    },
+    /// A scratch directory cannot be made.
+    #[error("the scratch directory of the run cannot be made")]
+    Scratch {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A granted program is not there.
+    #[error("the program `{program}` that is granted is not there, or is no program")]
+    Program {
+        /// Its name or its file.
+        program: String,
+        /// Where a name is looked for.
+        folders: String,
+    },
     /// The cache of compiled code cannot be set up.
     #[error("the cache of compiled code at `{path}` cannot be used")]
     Cache {
@@ -150,6 +189,11 @@ impl Error {
             Self::Directory { .. } => "LS-ENG-012",
             Self::Cache { .. } => "LS-ENG-013",
             Self::Setup(_) => "LS-ENG-014",
+            Self::NotDeterministic { .. } => "LS-ENG-020",
+            Self::AsyncWorkflow { .. } => "LS-ENG-021",
+            Self::DirectoryGone { .. } => "LS-ENG-015",
+            Self::Scratch { .. } => "LS-ENG-016",
+            Self::Program { .. } => "LS-ENG-017",
             Self::Type(source) => source.code(),
             Self::Journal(source) => source.code(),
         }
@@ -174,6 +218,16 @@ impl Error {
                  `longshore.toml`, then build again"
                     .to_owned(),
             ),
+            Self::NotDeterministic { .. } => Some(
+                "move it into an action and call that: a workflow is repeated from its journal, \
+                 and only what its actions did is in there"
+                    .to_owned(),
+            ),
+            Self::AsyncWorkflow { .. } => Some(
+                "start calls through the `-start` interfaces of its actions, and wait for them \
+                 with `longshore:workflow/waiting`"
+                    .to_owned(),
+            ),
             Self::UnknownFunction { known, .. } | Self::AmbiguousFunction { known, .. } => {
                 Some(format!("choose one with `--function`: {}", list(known)))
             }
@@ -181,6 +235,17 @@ impl Error {
                 "build the workflow against the WIT of the version that its lockfile names"
                     .to_owned(),
             ),
+            Self::Scratch { .. } => Some(
+                "scratch directories and programs need the host's state folder: give the host a home that can be written"
+                    .to_owned(),
+            ),
+            Self::Program { program, folders } => Some(match program.starts_with('/') {
+                true => "name the file of the program".to_owned(),
+                false => format!("it is looked for in {folders}: name its file, as in `exec=/opt/bin/{program}`"),
+            }),
+            Self::DirectoryGone { .. } => {
+                Some("put the directory back, or run again to open the one there now".to_owned())
+            }
             Self::Directory { .. } => Some("create the directory, or grant another one".to_owned()),
             _ => None,
         }

@@ -85,9 +85,10 @@ fn handles(scene: &Scene) -> Fault {
 fn kind_of(name: LimitName) -> FaultKind {
     match name {
         LimitName::MemoryBytes => FaultKind::Memory,
-        LimitName::TableElements | LimitName::Instances | LimitName::Handles => {
-            FaultKind::Resources
-        }
+        LimitName::TableElements
+        | LimitName::Instances
+        | LimitName::Handles
+        | LimitName::OpenFiles => FaultKind::Resources,
         LimitName::StdoutBytes | LimitName::StderrBytes => FaultKind::StreamSize,
         LimitName::HostCallBytes | LimitName::OutputBytes => FaultKind::OutputSize,
         LimitName::InputBytes => FaultKind::InputSize,

@@ -1,8 +1,10 @@
 //! A compiled component with its grant and with the components behind its imports: ready to be called.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longshore_journal::{Durability, durability_of_call};
 use longshore_model::{
     CallEnded, CallStarted, Event, Fault, FaultKind, Json, LimitName, Outcome, Usage,
 };
@@ -13,13 +15,16 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
 use wasmtime::component::{InstancePre, Linker, Val};
 
-use crate::call::{self, RunContext, Scene, Stdio};
-use crate::capability::dir;
+use crate::call::{self, Cut, RunContext, Scene, Stdio};
+use crate::capability::dir::{self, Opened};
+use crate::capability::exec::Programs;
+use crate::capability::virtualized;
 use crate::compiled::{Arguments, Compiled, Function};
 use crate::fault::{self, Raised};
 use crate::host::Host;
+use crate::ledger::{Halt, Stop};
 use crate::value::{Returned, Signature};
-use crate::{Engine, Error};
+use crate::{Engine, Error, companion, step};
 
 /// The components behind a workflow's imports, by the interface they serve.
 pub type Links = BTreeMap<String, Arc<Ready>>;
@@ -30,8 +35,12 @@ pub struct Ready {
     grant: Arc<Grant>,
     pre: InstancePre<Host>,
     env: Vec<(String, String)>,
+    folders: Vec<Opened>,
+    programs: Arc<Programs>,
+    scratch: Option<PathBuf>,
     links: Arc<Links>,
     backing: Backing,
+    intent: Durability,
 }
 
 impl Engine {
@@ -41,7 +50,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
-    /// is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
+    /// is not there, [`Error::Program`] when a granted program is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
     /// type than the import.
     pub fn link(
         &self,
@@ -54,9 +63,15 @@ impl Engine {
             let (granted, component) = (grant.component(), compiled.digest());
             return Err(Error::ForeignGrant { granted, component });
         }
-        dir::check(&grant)?;
-        let missing: Vec<_> =
-            compiled.unmet().iter().filter(|i| !links.contains_key(*i)).cloned().collect();
+        if compiled.is_workflow() {
+            virtualized::check(compiled, &grant)?;
+        }
+        let folders = dir::open(&grant)?;
+        let programs = Arc::new(Programs::find(&grant)?);
+        let scratch = self.scratch().cloned();
+        let served =
+            |import: &&String| !links.contains_key(*import) && started(&links, import).is_none();
+        let missing: Vec<_> = compiled.unmet().iter().filter(served).cloned().collect();
         if !missing.is_empty() {
             return Err(Error::UnknownImports {
                 name: compiled.name().to_owned(),
@@ -69,8 +84,10 @@ impl Engine {
             let linker = with_links(compiled, &links)?;
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
+        let intent = durability_of_call(&grant.record());
         let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
-        Ok(Ready { compiled, grant, pre, env, links, backing: self.backing().clone() })
+        let backing = self.backing().clone();
+        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links, backing, intent })
     }
 }
 
@@ -103,12 +120,32 @@ impl Ready {
         &self.pre
     }
 
+    /// The granted folders, opened when it was linked.
+    pub(crate) fn folders(&self) -> &[Opened] {
+        &self.folders
+    }
+
+    /// The granted programs with their files.
+    pub(crate) fn programs(&self) -> &Arc<Programs> {
+        &self.programs
+    }
+
+    /// Where its runs have their scratch directories.
+    pub(crate) fn scratch(&self) -> Option<&Path> {
+        self.scratch.as_deref()
+    }
+
     pub(crate) fn backing(&self) -> &Backing {
         &self.backing
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
+    }
+
+    /// How safe the intent of a call must be before it is made.
+    pub(crate) fn intent(&self) -> Durability {
+        self.intent
     }
 
     /// Calls `function` in a fresh sandbox: the intent is journaled before its first instruction, the result after its last.
@@ -121,95 +158,77 @@ impl Ready {
         arguments: &Arguments,
         stdio: &Stdio,
     ) -> Outcome {
-        let id = cx.next_call();
-        let scene = Arc::new(Scene::new(cx, id, 0, &self.grant));
+        match self.drive(cx, function, arguments, stdio).await {
+            Ok(outcome) => outcome,
+            Err(halt) => Outcome::Fault(Fault::new(
+                FaultKind::Host,
+                format!("the workflow does not go on here: {halt:?}"),
+            )),
+        }
+    }
+
+    /// The same for a run that may go on from its history, and may stop before its end.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not go on here and now.
+    pub async fn drive(
+        &self,
+        cx: &RunContext,
+        function: &Function,
+        arguments: &Arguments,
+        stdio: &Stdio,
+    ) -> Result<Outcome, Halt> {
+        let place = cx.ledger().root();
+        if let Some(outcome) = place.outcome {
+            return Ok(outcome);
+        }
+        let durable = self.compiled.is_workflow();
+        let mut scene = Scene::new(cx, place.call, 0, &self.grant);
+        scene.durable = durable;
+        scene.attempt = if durable { 1 } else { place.attempts + 1 };
+        let scene = Arc::new(scene);
         let most = self.grant.limits().input_bytes;
-        if arguments.bytes > most {
-            return Outcome::Fault(Fault::limit(
+        let words: usize = stdio.arguments.iter().map(|argument| argument.len() + 1).sum();
+        let bytes = arguments.bytes.saturating_add((words + stdio.stdin.len()) as u64);
+        if bytes > most {
+            return Ok(Outcome::Fault(Fault::limit(
                 FaultKind::InputSize,
                 LimitName::InputBytes,
-                format!("the input is {} bytes long; the limit is {most}", arguments.bytes),
-            ));
+                format!("the input is {bytes} bytes long; the limit is {most}"),
+            )));
         }
-        scene.record(Event::CallStarted(CallStarted {
-            call: id,
-            parent: None,
-            component: self.compiled.digest(),
-            function: function.path().to_owned(),
-            input: arguments.digest,
-            input_bytes: arguments.bytes,
-            attempt: scene.attempt,
-        }));
+        if !(durable && place.again) {
+            let started = cx.ledger().started(CallStarted {
+                call: place.call,
+                parent: None,
+                component: self.compiled.digest(),
+                function: function.path().to_owned(),
+                input: arguments.digest,
+                input_bytes: arguments.bytes,
+                attempt: scene.attempt,
+            });
+            if let Err(Stop::Journal(error)) = started {
+                scene.journal_failed(error);
+            }
+        }
         let called =
             call::invoke(self, Arc::clone(&scene), function, &arguments.values, stdio).await;
         let outcome = match called.values {
             Ok(values) => outcome(function, &values, self.grant.limits().output_bytes),
-            Err(fault) => Outcome::Fault(fault),
+            Err(Cut::Fault(fault)) => Outcome::Fault(fault),
+            Err(Cut::Halt(halt)) => return Err(halt),
         };
-        self.ended(&scene, outcome, called.usage)
+        Ok(self.ended(&scene, outcome, called.usage))
     }
 
     fn ended(&self, scene: &Scene, outcome: Outcome, usage: Usage) -> Outcome {
         scene.cx.add_usage(&usage);
+        scene.ledger().forget(scene.id);
         let ended = CallEnded { call: scene.id, outcome: outcome.clone(), usage };
         match scene.run().record(Event::CallEnded(ended)) {
             Ok(_) => outcome,
             Err(error) => Outcome::Fault(fault::unrecorded(&error)),
-        }
-    }
-
-    /// Serves a call that another component makes.
-    ///
-    /// # Errors
-    ///
-    /// The fault that stopped the callee, to be raised in the caller.
-    pub(crate) async fn serve(
-        &self,
-        parent: &Scene,
-        function: &Function,
-        params: &[Val],
-    ) -> Result<(Vec<Val>, Outcome), Fault> {
-        let depth = parent.depth + 1;
-        let deepest = parent.grant.limits().call_depth;
-        if u64::from(depth) > deepest {
-            let message =
-                format!("calls are nested deeper than the limit `call-depth` of {deepest}");
-            return Err(Fault::limit(FaultKind::Budget, LimitName::CallDepth, message));
-        }
-        if !parent.count(LimitName::Calls, 1) {
-            let most = parent.grant.limits().calls;
-            let message = format!("the run went past its limit `calls` of {most}");
-            return Err(Fault::limit(FaultKind::Budget, LimitName::Calls, message));
-        }
-        let id = parent.cx.next_call();
-        let mut scene = Scene::new(&parent.cx, id, depth, &self.grant);
-        // A callee never outlives its caller.
-        scene.deadline = scene.deadline.min(parent.deadline);
-        let scene = Arc::new(scene);
-        let json = written(function, params, parent.grant.limits().input_bytes)?;
-        scene.record(Event::CallStarted(CallStarted {
-            call: id,
-            parent: Some(parent.id),
-            component: self.compiled.digest(),
-            function: function.path().to_owned(),
-            input: Digest::of(json.as_bytes()),
-            input_bytes: json.len() as u64,
-            attempt: scene.attempt,
-        }));
-        let stdio = Stdio::default();
-        let called =
-            Box::pin(call::invoke(self, Arc::clone(&scene), function, params, &stdio)).await;
-        let (values, result) = match called.values {
-            Ok(values) => {
-                let most = self.grant.limits().output_bytes;
-                let result = outcome(function, &values, most);
-                (values, result)
-            }
-            Err(fault) => (Vec::new(), Outcome::Fault(fault)),
-        };
-        match self.ended(&scene, result, called.usage) {
-            Outcome::Fault(fault) => Err(fault),
-            fine => Ok((values, fine)),
         }
     }
 }
@@ -221,7 +240,7 @@ impl std::fmt::Debug for Ready {
 }
 
 /// The outcome of a call that returned.
-fn outcome(function: &Function, values: &[Val], most: u64) -> Outcome {
+pub(crate) fn outcome(function: &Function, values: &[Val], most: u64) -> Outcome {
     if function.is_command() {
         return match values {
             [Val::Result(Err(_))] => {
@@ -245,7 +264,7 @@ fn outcome(function: &Function, values: &[Val], most: u64) -> Outcome {
 }
 
 /// The arguments of a call between components as JSON, for their digest.
-fn written(function: &Function, params: &[Val], most: u64) -> Result<String, Fault> {
+pub(crate) fn written(function: &Function, params: &[Val], most: u64) -> Result<String, Fault> {
     let mut json = String::new();
     function
         .signature()
@@ -271,14 +290,22 @@ fn unwritable(error: &Error, kind: FaultKind, limit: LimitName, most: u64) -> Fa
 /// The linker of the flavor with the imports of `compiled` bound to `links`.
 fn with_links(compiled: &Compiled, links: &Links) -> Result<Linker<Host>, Error> {
     let flavor = compiled.flavor();
-    let mut linker = flavor.linker().clone();
+    let mut linker = flavor.linker(compiled.is_workflow()).clone();
     for (name, import) in compiled.component().component_type().imports(flavor.engine()) {
         if !compiled.unmet().iter().any(|unmet| unmet == name) {
             continue;
         }
-        let (Some(ready), ComponentItem::ComponentInstance(instance)) =
-            (links.get(name), import.ty)
-        else {
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            return Err(Error::UnknownImports {
+                name: compiled.name().to_owned(),
+                imports: vec![name.to_owned()],
+            });
+        };
+        if let Some((interface, ready)) = started(links, name) {
+            companion::bind(compiled, &mut linker, name, &instance, interface, ready)?;
+            continue;
+        }
+        let Some(ready) = links.get(name) else {
             return Err(Error::UnknownImports {
                 name: compiled.name().to_owned(),
                 imports: vec![name.to_owned()],
@@ -341,26 +368,45 @@ async fn forward(
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
     let parent = Arc::clone(&store.data().scene);
-    match ready.serve(&parent, &function, params).await {
+    let options = store.data().options();
+    let made = step::make(&parent, &ready, &function, params, options).await;
+    give(&parent, made, absorbs, results)
+}
+
+/// Gives a workflow what came of its call: values, a failure where its type has one, or a trap.
+pub(crate) fn give(
+    parent: &Scene,
+    made: Result<(Vec<Val>, Outcome), Cut>,
+    absorbs: bool,
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    match made {
         Ok((values, _)) => {
             for (slot, value) in results.iter_mut().zip(values) {
                 *slot = value;
             }
             Ok(())
         }
-        Err(fault) if absorbs && may_be_absorbed(&fault) => {
+        Err(Cut::Fault(fault)) if absorbs && may_be_absorbed(&fault) => {
             if let Some(slot) = results.first_mut() {
                 *slot = Val::Result(Err(Some(Box::new(as_failure(&fault)))));
             }
             Ok(())
         }
-        Err(fault) => Err(wasmtime::Error::new(Raised(fault))),
+        Err(Cut::Fault(fault)) => Err(wasmtime::Error::new(Raised(fault))),
+        Err(Cut::Halt(halt)) => Err(parent.halted(halt)),
     }
+}
+
+/// The dependency whose calls the interface `import` starts: `acme:text/chunk-start@1.0.0` is for `acme:text/chunk@1.0.0`.
+fn started<'l>(links: &'l Links, import: &str) -> Option<(&'l str, &'l Arc<Ready>)> {
+    let interface = companion::of(import)?;
+    links.get_key_value(&interface).map(|(interface, ready)| (interface.as_str(), ready))
 }
 
 /// A workflow may deal with what happened to its action, but not with its own end: budgets of the run and faults of the host
 /// stop it.
-fn may_be_absorbed(fault: &Fault) -> bool {
+pub(crate) fn may_be_absorbed(fault: &Fault) -> bool {
     !matches!(fault.limit, Some(LimitName::Calls | LimitName::CallDepth | LimitName::Events))
         && fault.kind != FaultKind::Host
 }
@@ -375,7 +421,7 @@ fn same_type(wanted: &ComponentFunc, found: &ComponentFunc) -> bool {
 
 /// Whether the function returns `result<_, failure>` with the record of `longshore:action/types`, so that a fault of the callee
 /// can be told to the caller as its error.
-fn takes_failure(function: &ComponentFunc) -> bool {
+pub(crate) fn takes_failure(function: &ComponentFunc) -> bool {
     let Some(Type::Result(result)) = function.results().next() else { return false };
     let Some(Type::Record(record)) = result.err() else { return false };
     let names: Vec<_> = record.fields().map(|field| field.name.to_owned()).collect();
@@ -389,6 +435,14 @@ fn takes_failure(function: &ComponentFunc) -> bool {
         )
 }
 
+/// The word by which a workflow knows a fault of its action.
+pub(crate) fn code_of(fault: &Fault) -> &'static str {
+    match fault.kind {
+        FaultKind::Cancelled => "cancelled",
+        kind => kind.code(),
+    }
+}
+
 fn as_failure(fault: &Fault) -> Val {
     let class = match fault.kind {
         FaultKind::Deadline => "retryable",
@@ -396,13 +450,13 @@ fn as_failure(fault: &Fault) -> Val {
     };
     Val::Record(vec![
         ("class".to_owned(), Val::Enum(class.to_owned())),
-        ("code".to_owned(), Val::String(fault.kind.code().to_owned())),
+        ("code".to_owned(), Val::String(code_of(fault).to_owned())),
         ("message".to_owned(), Val::String(fault.message.clone())),
         ("retry-after-ms".to_owned(), Val::Option(None)),
     ])
 }
 
 /// The type in WIT, for messages.
-fn described(function: &ComponentFunc) -> String {
+pub(crate) fn described(function: &ComponentFunc) -> String {
     Signature::of("", function).map_or_else(|error| error.to_string(), |s| s.to_string())
 }

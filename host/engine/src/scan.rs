@@ -1,6 +1,7 @@
 //! What the bytes say before anything is compiled: is it a component, which manifest does it carry, does it need the
 //! component model's async. Walks section headers; skips code.
 
+use longshore_reference::{Kind, Manifest};
 use wasmparser::{CanonicalFunction, CanonicalOption, ComponentType, Encoding, Parser, Payload};
 
 use crate::Error;
@@ -14,8 +15,15 @@ pub const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// The manifest's bytes.
+    /// The manifest's bytes, and what they say.
     pub(crate) manifest: Option<Vec<u8>>,
+    pub(crate) parsed: Option<Manifest>,
+    /// Whether it is a workflow: its manifest says so, or it has none and imports what only workflows have.
+    pub(crate) workflow: bool,
+    /// Whether its manifest asks for no capability at all.
+    pub(crate) asks_for_nothing: bool,
+    /// Whether it imports an interface of `longshore:workflow` beside `run`.
+    durable: bool,
     /// How many sections claim to be it.
     manifests: usize,
     /// Whether it lifts, lowers or declares an async function, or uses streams, futures or tasks.
@@ -43,6 +51,15 @@ pub(crate) fn scan(name: &str, bytes: &[u8]) -> Result<Scan, Error> {
         let reason = format!("there are {} of them", found.manifests);
         let source = longshore_reference::ManifestError::Malformed { reason };
         return Err(Error::Manifest { name: name.to_owned(), source });
+    }
+    if let Some(bytes) = &found.manifest {
+        let manifest = Manifest::from_embedded(bytes)
+            .map_err(|source| Error::Manifest { name: name.to_owned(), source })?;
+        found.workflow = manifest.package.kind == Kind::Workflow;
+        found.asks_for_nothing = manifest.requests.is_empty();
+        found.parsed = Some(manifest);
+    } else {
+        found.workflow = found.durable;
     }
     Ok(found)
 }
@@ -80,6 +97,11 @@ fn walk(
                 found.manifests += 1;
                 found.manifest = Some(section.data().to_vec());
             }
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    found.durable |= is_durable(import?.name.name);
+                }
+            }
             Payload::ComponentCanonicalSection(section) => {
                 for function in section {
                     found.concurrency |= is_concurrent(&function?);
@@ -100,6 +122,12 @@ fn walk(
         }
         rest = &rest[skip..];
     }
+}
+
+/// Whether the interface `name` is for workflows only; anybody may leave a note.
+fn is_durable(name: &str) -> bool {
+    let interface = name.strip_prefix("longshore:workflow/");
+    interface.is_some_and(|interface| interface.split('@').next() != Some("run"))
 }
 
 fn is_concurrent(function: &CanonicalFunction) -> bool {

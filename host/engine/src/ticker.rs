@@ -66,7 +66,8 @@ impl Drop for Ticker {
 }
 
 fn tick(shared: &Shared, engines: &[EngineWeak]) {
-    let mut idle = 0;
+    // Nothing is under way yet, and who loads a component should not share the processor with ticks.
+    let mut idle = IDLE_TICKS;
     while !shared.stop.load(Ordering::SeqCst) {
         if shared.active.load(Ordering::SeqCst) == 0 {
             idle += 1;

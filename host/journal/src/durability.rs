@@ -5,7 +5,7 @@
 //! touches the world outside is announced on disk before it happens, and its result reaches the
 //! disk with the next announcement, or with the end of the run.
 
-use longshore_model::{Access, Event, GrantRecord, RunStarted, Scope};
+use longshore_model::{Access, Effect, EffectStarted, Event, GrantRecord, RunStarted, Scope};
 
 /// How safe an append must be before it is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,8 @@ pub fn is_pure_run(start: &RunStarted) -> bool {
 }
 
 /// Whether a grant allows writes to the world that no event of their own announces: those to a
-/// directory. HTTP requests are announced by [`Event::EffectStarted`].
+/// directory. HTTP requests and programs are announced by [`Event::EffectStarted`]; a scratch directory is not of the world: it
+/// goes with the run.
 #[must_use]
 pub fn writes_unannounced(grant: &GrantRecord) -> bool {
     grant
@@ -41,16 +42,27 @@ pub fn writes_unannounced(grant: &GrantRecord) -> bool {
         .any(|(scope, _)| matches!(scope, Scope::Dir { access, .. } if *access > Access::ReadOnly))
 }
 
+/// How safe the intent of a call under `grant` must be before the callee's first instruction: what
+/// it may write without announcing it is announced by the call itself.
+#[must_use]
+pub fn durability_of_call(grant: &GrantRecord) -> Durability {
+    if writes_unannounced(grant) { Durability::Synced } else { Durability::Buffered }
+}
+
 /// How safe `event` must be before the run goes on.
 ///
 /// - An effect's intent is synced: whoever finds the journal after a power cut knows that the
 ///   effect may have happened.
-/// - The start of a run that can write without announcing it is synced, for the same reason.
+/// - The start of a run that can write to a directory is synced, for the same reason; the event of its first write then need
+///   not be.
 /// - Everything else is buffered: results travel with the next intent. (The end of a run is decided
 ///   by [`Run::close`](crate::Run::close): synced, unless the whole run is pure.)
 #[must_use]
 pub fn durability_of(event: &Event) -> Durability {
     match event {
+        Event::EffectStarted(EffectStarted { what: Effect::Files { .. }, .. }) => {
+            Durability::Buffered
+        }
         Event::EffectStarted(_) => Durability::Synced,
         Event::RunStarted(start)
             if writes_unannounced(&start.grant)

@@ -11,7 +11,7 @@ use crate::writer::Writer;
 use crate::{Chain, Entry, Error, Fence, Record, Result, RunState, RunSummary, Store};
 
 /// Entries read from the store at once.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// A checked history: every entry of a run, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +23,21 @@ pub struct History {
 
 impl History {
     pub(crate) async fn read(store: &dyn Store, run: RunId) -> Result<Self> {
-        let summary = store.summary(run).await?.ok_or(Error::NotFound(run))?;
+        let (summary, records) = store.first_page(run, PAGE).await?.ok_or(Error::NotFound(run))?;
+        Self::check(store, summary, records).await
+    }
+
+    /// The history that begins with `records`; what lacks is read.
+    pub(crate) async fn check(
+        store: &dyn Store,
+        summary: RunSummary,
+        records: Vec<Record>,
+    ) -> Result<Self> {
         let mut checker = Checker::new(summary);
         let mut entries = Vec::new();
+        if checker.summary.entries > 0 {
+            entries = checker.records(records)?;
+        }
         while let Some(page) = checker.page(store).await? {
             entries.extend(page);
         }
@@ -157,13 +169,18 @@ impl Checker {
             self.finish()?;
             return Ok(None);
         }
-        // Entries that were added after the row was read belong to a later reading.
-        let wanted = usize::try_from(entries - self.next).unwrap_or(PAGE).min(PAGE);
-        let records = store.load(run, self.next, wanted).await?;
+        self.records(store.load(run, self.next, PAGE).await?).map(Some)
+    }
+
+    /// Checks what a store gave back from the next entry on.
+    fn records(&mut self, records: Vec<Record>) -> Result<Vec<Entry>> {
+        let (run, entries) = (self.summary.run, self.summary.entries);
         if records.is_empty() {
             return Err(Error::Truncated { run, missing: self.next, entries });
         }
-        records.into_iter().map(|record| self.check(&record)).collect::<Result<_>>().map(Some)
+        // Entries that were added after the row was read belong to a later reading.
+        let wanted = usize::try_from(entries - self.next).unwrap_or(usize::MAX);
+        records.iter().take(wanted).map(|record| self.check(record)).collect()
     }
 
     fn edited(&self, what: impl Into<String>) -> Error {

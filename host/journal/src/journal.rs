@@ -214,6 +214,23 @@ impl Journal {
         History::read(&*self.shared.store, run).await
     }
 
+    /// The entries of a run as they are kept, unread and unchecked: for whoever hands them on.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn all_records(&self, run: RunId) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        loop {
+            let from = records.len() as u64;
+            let page = self.shared.store.load(run, from, 1_000).await?;
+            if page.is_empty() {
+                return Ok(records);
+            }
+            records.extend(page);
+        }
+    }
+
     /// Reads a run like [`read`](Self::read), page by page: for histories that should not be in
     /// memory at once.
     ///

@@ -24,7 +24,9 @@ mod wake;
 mod writer;
 
 pub use chain::{Chain, GENESIS};
-pub use durability::{Durability, durability_of, is_pure, is_pure_run, writes_unannounced};
+pub use durability::{
+    Durability, durability_of, durability_of_call, is_pure, is_pure_run, writes_unannounced,
+};
 pub use entry::{Entry, MAX_ENTRY_BYTES, Record};
 pub use error::{Error, Result, StoreFault};
 pub use history::{History, Reader};

@@ -11,8 +11,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::journal::Shared;
 use crate::writer::Writer;
 use crate::{
-    Durability, Ending, Error, Fence, History, Posted, Release, Result, RunState, Subscription,
-    Ticket, Waiting,
+    Durability, Ending, Entry, Error, Fence, History, Posted, Release, Result, RunState,
+    Subscription, Ticket, Waiting, history,
 };
 
 /// A run that is being recorded. Clones record into the same run.
@@ -78,6 +78,15 @@ impl Run {
     /// its end, [`Error::Reserved`] for the events that open and close a run, and the first failure
     /// of the store once there was one.
     pub fn record(&self, event: Event) -> Result<u64> {
+        self.record_at(event).map(|(seq, _)| seq)
+    }
+
+    /// [`record`](Self::record), with the time that the entry was given.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn record_at(&self, event: Event) -> Result<(u64, Timestamp)> {
         match event {
             Event::RunStarted(_) => return Err(Error::Reserved("run-started")),
             Event::RunEnded(_) => return Err(Error::Reserved("run-ended")),
@@ -85,10 +94,17 @@ impl Run {
         }
         let mut writer = self.0.writer();
         let seq = writer.push(&*self.0.shared.clock, event, false)?;
+        let at = writer.last_at();
         if writer.is_heavy() {
             writer.hand_over(&*self.0.shared.store, Durability::Buffered);
         }
-        Ok(seq)
+        Ok((seq, at))
+    }
+
+    /// The time now, by the journal's clock; never before the last entry.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.shared.clock.now().max(self.0.writer().last_at())
     }
 
     /// Waits until everything recorded so far is on disk. Callers that come together share one
@@ -144,8 +160,19 @@ impl Run {
     ///
     /// As [`record`](Self::record).
     pub fn record_letter(&self, event: Event, seq: u64) -> Result<u64> {
+        self.record_letter_at(event, seq).map(|(seq, _)| seq)
+    }
+
+    /// [`record_letter`](Self::record_letter), with the time that the entry was given.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn record_letter_at(&self, event: Event, seq: u64) -> Result<(u64, Timestamp)> {
         let taken = seq.saturating_add(1);
-        self.0.writer().push_taking(&*self.0.shared.clock, event, taken)
+        let mut writer = self.0.writer();
+        let seq = writer.push_taking(&*self.0.shared.clock, event, taken)?;
+        Ok((seq, writer.last_at()))
     }
 
     /// Lets go of the run until what it waits for has come, or for anybody to take at once where it
@@ -170,6 +197,12 @@ impl Run {
         Ok(())
     }
 
+    /// Entry 0, as a history that has no more: of a run that was opened a moment ago.
+    #[must_use]
+    pub fn first(&self) -> Vec<Entry> {
+        self.0.writer().first().into_iter().map(|entry| (*entry).clone()).collect()
+    }
+
     /// Watches the run: entry 0, then what is recorded from now on. Costs the run nothing when
     /// nobody watches, and never holds it up.
     #[must_use]
@@ -184,6 +217,39 @@ impl Run {
     ///
     /// [`Error::RunClosed`] the second time, and when the store fails: the run is then not closed.
     pub async fn close(&self, ended: RunEnded) -> Result<Closed> {
+        let closing = self.end(ended)?;
+        self.flush(closing.durability).await?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        Ok(closing)
+    }
+
+    /// [`close`](Self::close) and [`Closed::history`] in one breath: the store reads the run back
+    /// right after it has kept its end, and the caller waits once.
+    ///
+    /// # Errors
+    ///
+    /// As those two.
+    pub async fn close_and_read(&self, ended: RunEnded) -> Result<(Closed, History)> {
+        let closed = self.end(ended)?;
+        let store = &*self.0.shared.store;
+        // The end is handed over when the flush is first polled, which is before the page is asked
+        // for. Where another flush was under way it may come after: the page is then too old.
+        let flush = self.flush(closed.durability);
+        let page = store.first_page(self.0.id, history::PAGE);
+        let (flushed, page) = futures_util::future::join(flush, page).await;
+        flushed?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        let history = match page? {
+            Some((summary, records)) if summary.entries == closed.entries => {
+                closed.same(History::check(store, summary, records).await?)?
+            }
+            _ => closed.history().await?,
+        };
+        Ok((closed, history))
+    }
+
+    /// Records the end.
+    fn end(&self, ended: RunEnded) -> Result<Closed> {
         let state = match ended.outcome {
             Outcome::Ok(_) => RunState::Ok,
             Outcome::Failed(_) => RunState::Failed,
@@ -197,8 +263,6 @@ impl Run {
             writer.close_with(Ending { state, at });
             (writer.head(), writer.next(), at)
         };
-        self.flush(durability).await?;
-        self.0.shared.release(self.0.id, self.0.fence);
         let shared = Arc::clone(&self.0.shared);
         Ok(Closed { run: self.0.id, head, entries, ended: at, durability, shared })
     }
@@ -267,7 +331,10 @@ impl Closed {
     /// As [`Journal::read`](crate::Journal::read); [`Error::Edited`] when the history is not the
     /// one that was closed.
     pub async fn history(&self) -> Result<History> {
-        let history = History::read(&*self.shared.store, self.run).await?;
+        self.same(History::read(&*self.shared.store, self.run).await?)
+    }
+
+    fn same(&self, history: History) -> Result<History> {
         if history.head() != self.head {
             return Err(Error::Edited { run: self.run, what: "the last entry".to_owned() });
         }

@@ -43,6 +43,17 @@ pub trait Store: Send + Sync + 'static {
     /// One run's row.
     async fn summary(&self, run: RunId) -> Result<Option<RunSummary>>;
 
+    /// One run's row and its first records, as [`load`](Self::load) gives them. A store that can
+    /// answer both in one step does: who seals a run waits for it.
+    async fn first_page(
+        &self,
+        run: RunId,
+        max: usize,
+    ) -> Result<Option<(RunSummary, Vec<Record>)>> {
+        let Some(summary) = self.summary(run).await? else { return Ok(None) };
+        Ok(Some((summary, self.load(run, 0, max).await?)))
+    }
+
     /// Runs that pass the filter, newest first.
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>>;
 

@@ -211,6 +211,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn first(&self) -> Option<Arc<Entry>> {
+        self.first.clone()
+    }
+
     pub(crate) fn subscribe(&mut self) -> Option<Subscription> {
         let first = self.first.clone()?;
         if self.closed {

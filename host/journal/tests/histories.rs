@@ -129,6 +129,24 @@ fn a_history_reads_back_what_was_recorded_in_order_of_time() {
     });
 }
 
+#[test]
+fn a_run_that_is_closed_and_read_in_one_breath_is_the_run_that_was_recorded() {
+    runtime().block_on(async {
+        let journal = Journal::in_memory(clock());
+        let run = journal.open(start(run_id(1))).await.unwrap();
+        // More than one page, and more than one hand-over.
+        for n in 0..2_500 {
+            run.record(call(n)).unwrap();
+        }
+        let (closed, history) = run.close_and_read(end()).await.unwrap();
+        assert_eq!((closed.entries, closed.head), (2_502, history.head()));
+        assert_eq!(history, closed.history().await.unwrap());
+        assert_eq!(history.end(), Some(&end()));
+        let again = run.close_and_read(end()).await;
+        assert!(matches!(again, Err(Error::RunClosed(run)) if run == run_id(1)), "{again:?}");
+    });
+}
+
 fn flip(bytes: &Bytes, bit: usize) -> Bytes {
     let mut copy = bytes.to_vec();
     copy[bit / 8] ^= 1 << (bit % 8);

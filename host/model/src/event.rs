@@ -9,7 +9,10 @@ use longshore_reference::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CallId, CapabilityKind, Limits, Outcome, RunId, Scope, Signer, Usage};
+use crate::{
+    Answered, Asked, AttemptFailed, CallId, CancelRequested, CapabilityKind, Divergence, Limits,
+    Outcome, RunId, RunResumed, Scope, Signalled, Signer, Usage,
+};
 
 /// JSON text, kept as it was written: integers to 64 bits and the order of keys survive.
 #[derive(Clone, Serialize, Deserialize)]
@@ -103,6 +106,20 @@ pub enum Event {
     Logged(Logged),
     /// What a call wrote to a standard stream.
     Output(Output),
+    /// An attempt at a call failed, and another one will be made.
+    AttemptFailed(Box<AttemptFailed>),
+    /// A workflow asked for something other than a call: a timer, a signal, a decision, a child, a version.
+    Asked(Box<Asked>),
+    /// What came of it.
+    Answered(Box<Answered>),
+    /// A signal arrived from outside, asked for or not.
+    Signalled(Box<Signalled>),
+    /// Somebody asked the run to end.
+    CancelRequested(CancelRequested),
+    /// The run goes on: after a wait, or after the death of its host.
+    RunResumed(Box<RunResumed>),
+    /// What the code asked for is not what the history says. Nothing was done; the run stays open.
+    RunDiverged(Box<Divergence>),
     /// The last entry.
     RunEnded(Box<RunEnded>),
 }
@@ -121,6 +138,13 @@ impl Event {
             Self::EffectEnded(_) => "effect-ended",
             Self::Logged(_) => "logged",
             Self::Output(_) => "output",
+            Self::AttemptFailed(_) => "attempt-failed",
+            Self::Asked(_) => "asked",
+            Self::Answered(_) => "answered",
+            Self::Signalled(_) => "signalled",
+            Self::CancelRequested(_) => "cancel-requested",
+            Self::RunResumed(_) => "run-resumed",
+            Self::RunDiverged(_) => "run-diverged",
             Self::RunEnded(_) => "run-ended",
         }
     }
@@ -151,6 +175,10 @@ pub struct GrantRecord {
     /// Names that may lead to private addresses, each with the rule that says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<(String, String)>,
+    /// What the operator chose behind a scope, by the scope's text: `frozen:…` or `virtual:…` for `clock`, `seed:…` for
+    /// `random`.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub modes: std::collections::BTreeMap<String, String>,
     /// Settings by name; secret ones as `"(secret)"`.
     pub settings: std::collections::BTreeMap<String, serde_json::Value>,
     /// The limits in force.
@@ -191,6 +219,26 @@ pub struct RunStarted {
     pub engine: String,
     /// The version of Longshore.
     pub host: String,
+    /// What the randomness of its workflows comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Digest>,
+    /// The run that it is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+/// Where a child run belongs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Parent {
+    /// The run that started it.
+    pub run: RunId,
+    /// The call of that run.
+    pub call: CallId,
+    /// The request of that call.
+    pub step: u32,
+    /// How many generations there are above it.
+    pub depth: u32,
 }
 
 /// See [`Event::CallStarted`].
@@ -300,6 +348,19 @@ pub enum Effect {
         /// The address and port.
         address: String,
     },
+    /// Changes in a granted folder: its first one stands for all that the call makes. The start of the run, which is
+    /// synced, says that they may happen.
+    Files {
+        /// The folder, at the guest's path.
+        folder: String,
+    },
+    /// A program of the host.
+    Process {
+        /// The program and its arguments as the grant names them: what matched a wildcard is not shown.
+        command: String,
+        /// The digest of the arguments, each followed by a NUL.
+        arguments: Digest,
+    },
 }
 
 impl fmt::Display for Effect {
@@ -312,6 +373,8 @@ impl fmt::Display for Effect {
             Self::Udp { host, address } => write!(f, "udp {host} at {address}"),
             Self::Dns { name } => write!(f, "dns {name}"),
             Self::Listen { address } => write!(f, "listen {address}"),
+            Self::Files { folder } => write!(f, "changes in {folder}"),
+            Self::Process { command, .. } => write!(f, "starts {command}"),
         }
     }
 }

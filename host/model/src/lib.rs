@@ -2,6 +2,7 @@
 //!
 //! Plain data with serde. No clock, no randomness, no I/O, no decision: a caller passes time and entropy in.
 
+mod durable;
 mod event;
 mod id;
 mod outcome;
@@ -12,10 +13,14 @@ pub use longshore_reference::{
     Scope, ScopeError, Signer,
 };
 
+pub use durable::{
+    Answer, Answered, Approval, Ask, Asked, AttemptFailed, CancelRequested, Child, Decision,
+    Divergence, RunResumed, Signalled,
+};
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,
-    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, RunEnded, RunStarted,
-    Stream,
+    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, Parent, RunEnded,
+    RunStarted, Stream,
 };
 pub use id::{CallId, RunId, RunIdError, Timestamp};
 pub use outcome::{Fault, FaultKind, Outcome};

@@ -228,9 +228,7 @@ impl<'c> Case<'c> {
                         }
                         (granted, allowed) => allowed.is_within(granted),
                     });
-                if !taken
-                    && let Some(parameter) = self.behind(&part.scope, &part.parameter)
-                {
+                if !taken && let Some(parameter) = self.behind(&part.scope, &part.parameter) {
                     grant.scopes.push(Granted {
                         scope: part.scope.clone(),
                         parameter,

@@ -69,7 +69,7 @@ impl Error {
             Self::Scope(_) => "LS-POL-007",
             Self::Contradiction(_) => "LS-POL-008",
             Self::Cases(_) => "LS-POL-009",
-            Self::Secret { .. } => "LS-POL-014",
+            Self::Secret { .. } => "LS-POL-015",
         }
     }
 
@@ -109,10 +109,9 @@ impl Error {
             | Self::Scope(misread)
             | Self::Contradiction(misread)
             | Self::Cases(misread) => Some(misread),
-            Self::Flag { .. }
-            | Self::Set { .. }
-            | Self::Approvals { .. }
-            | Self::Secret { .. } => None,
+            Self::Flag { .. } | Self::Set { .. } | Self::Approvals { .. } | Self::Secret { .. } => {
+                None
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use longshore_model::{
@@ -13,7 +13,7 @@ use longshore_model::{
 use longshore_reference::{Digest, Manifest};
 use serde_json::Value;
 
-use crate::{Hint, Needs, Role, SecretBinding, hint};
+use crate::{ClockMode, Hint, Needs, Parameter, Role, SecretBinding, hint};
 
 /// What a component is granted: no more than it asked for, and no more than the operator allows. A
 /// kind that it imports but is not granted (an optional request) must be linked so that every use
@@ -60,29 +60,6 @@ pub struct Granted {
     pub(crate) named: bool,
     pub(crate) asked: bool,
     pub(crate) rule: String,
-}
-
-/// What only the operator says of a scope: what stands behind it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Parameter {
-    /// Nothing: the scope says it all.
-    #[default]
-    None,
-    /// The host's folder behind a directory.
-    Folder(PathBuf),
-    /// Where a secret is kept, and where it may be put.
-    Secret(Arc<SecretBinding>),
-}
-
-impl Parameter {
-    /// What it means, for the digest of a policy.
-    pub(crate) fn meaning(&self) -> Value {
-        match self {
-            Self::None => Value::Null,
-            Self::Folder(folder) => Value::from(folder.to_string_lossy()),
-            Self::Secret(binding) => binding.meaning(),
-        }
-    }
 }
 
 impl Granted {
@@ -240,6 +217,24 @@ impl Grant {
         self.has(CapabilityKind::Clock)
     }
 
+    /// The mode of the clocks, where the operator chose one.
+    #[must_use]
+    pub fn clock_mode(&self) -> Option<ClockMode> {
+        self.of(CapabilityKind::Clock).find_map(|granted| match granted.parameter {
+            Parameter::Clock(mode) => Some(mode),
+            _ => None,
+        })
+    }
+
+    /// The seed of entropy, where the operator chose one.
+    #[must_use]
+    pub fn seed(&self) -> Option<&str> {
+        self.of(CapabilityKind::Random).find_map(|granted| match &granted.parameter {
+            Parameter::Seed(seed) => Some(seed.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether there is entropy.
     #[must_use]
     pub fn random(&self) -> bool {
@@ -264,6 +259,14 @@ impl Grant {
         })
     }
 
+    /// The guest paths of the scratch directories.
+    pub fn scratch(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter_map(|granted| match &granted.scope {
+            Scope::Scratch(path) => Some(path.as_str()),
+            _ => None,
+        })
+    }
+
     /// Where the secret `name` is kept and may be put, if it may be used: unseen, or with `reveal` its value.
     #[must_use]
     pub fn secret(&self, name: &str, reveal: bool) -> Option<&Arc<SecretBinding>> {
@@ -274,6 +277,13 @@ impl Grant {
             (Scope::Reveal(own), Parameter::Secret(binding)) if own == name => Some(binding),
             _ => None,
         })
+    }
+
+    /// The scope that lets `program` be started with `arguments`, and the file that the operator
+    /// named for it, if any.
+    #[must_use]
+    pub fn allows_exec(&self, program: &str, arguments: &[String]) -> Option<&Granted> {
+        self.covering(|scope| matches!(scope, Scope::Exec(own) if own.covers(program, arguments)))
     }
 
     /// The scope that a request of `method` to `scheme://host:port` for `path` (as it is sent, without
@@ -327,10 +337,12 @@ impl Grant {
     #[must_use]
     pub fn record(&self) -> GrantRecord {
         let scopes = self.scopes.iter().map(|g| (g.scope.clone(), g.rule.clone())).collect();
+        let mode = |g: &Granted| Some((g.scope.to_string(), g.parameter.mode()?));
+        let modes = self.scopes.iter().filter_map(mode).collect();
         let private =
             self.private.iter().map(|(host, by)| (host.to_string(), by.clone())).collect();
         let (settings, limits) = (self.shown_settings(), self.limits.clone());
-        GrantRecord { scopes, private, settings, limits }
+        GrantRecord { scopes, modes, private, settings, limits }
     }
 
     fn shown_settings(&self) -> BTreeMap<String, Value> {
@@ -352,6 +364,7 @@ impl fmt::Debug for Grant {
         let record = self.record();
         f.debug_struct("Grant")
             .field("scopes", &record.scopes)
+            .field("modes", &record.modes)
             .field("settings", &record.settings)
             .field("limits", &record.limits)
             .finish()

@@ -42,10 +42,7 @@ fn rule(argument: &str, line: &str, role: &Role, pattern: &str) -> Hint {
 /// What a policy lacks that does not say where the secret `name` is kept; its upper-case words stand for what the operator
 /// puts there.
 pub(crate) fn kept(name: &str) -> String {
-    format!(
-        "\n\n[secrets.{}]\nsource = \"env:VARIABLE\"\nhosts = [\"https://HOST\"]",
-        quoted(name)
-    )
+    format!("\n\n[secrets.{}]\nsource = \"env:VARIABLE\"\nhosts = [\"https://HOST\"]", quoted(name))
 }
 
 /// The section of `longshore.toml` that asks for `scope`, with an ellipsis for the author's reason.

@@ -16,6 +16,7 @@ use crate::cedar::{
     self, Circumstances, Decision, Effect, Environment, Finding, Group, Kept, Principal, Statement,
     Written,
 };
+use crate::parameter::read_exec;
 use crate::profile;
 use crate::rule::{Private, Rule, Target, beside, check_host, private_host};
 use crate::{Approvals, Error, Mode, Parameter, SecretBinding, secret};
@@ -448,10 +449,10 @@ fn allow(table: &Table<'_>, file: &str) -> (Vec<Rule>, Vec<Private>) {
         match kind {
             CapabilityKind::Clock | CapabilityKind::Random => {
                 if let Some(item) = table.get(key)
-                    && item.boolean() == Some(true)
+                    && let Some(parameter) = mode(kind, &item)
                     && let Ok(scope) = Scope::of(kind, None)
                 {
-                    rules.push(rule(item.line(), scope, Parameter::None));
+                    rules.push(rule(item.line(), scope, parameter));
                 }
             }
             CapabilityKind::Dir => {
@@ -459,6 +460,14 @@ fn allow(table: &Table<'_>, file: &str) -> (Vec<Rule>, Vec<Private>) {
                     if let Some((scope, host)) = dir(&table) {
                         let folder = Parameter::Folder(beside(file, &host));
                         rules.push(rule(table.line(), scope, folder));
+                    }
+                }
+            }
+            CapabilityKind::Exec => {
+                for item in table.strings(key) {
+                    let read = item.string().and_then(|text| item.check(read_exec(text)));
+                    if let Some((scope, parameter)) = read {
+                        rules.push(rule(item.line(), scope, parameter));
                     }
                 }
             }
@@ -491,6 +500,14 @@ fn private(table: &Table<'_>, target: &Target, file: &str) -> Vec<Private> {
         Some(Private { target: target.clone(), host, origin })
     };
     table.strings("private").into_iter().filter_map(read).collect()
+}
+
+/// `true`, or the mode of clocks or entropy; nothing for `false`.
+fn mode(kind: CapabilityKind, item: &Item<'_>) -> Option<Parameter> {
+    match item.json() {
+        Some(Value::String(text)) => item.check(Parameter::read_mode(kind, &text)),
+        _ => item.boolean()?.then_some(Parameter::None),
+    }
 }
 
 fn dir(table: &Table<'_>) -> Option<(Scope, String)> {

@@ -7,6 +7,7 @@ use longshore_model::{Access, CapabilityKind, HostPattern, Scope, ScopeError};
 use longshore_reference::authored::closest;
 use longshore_reference::{Repository, Source, check_env_name, check_guest_path, check_interface};
 
+use crate::parameter::read_exec;
 use crate::{Error, Needs, Parameter, Role};
 
 /// Which components a rule is for.
@@ -207,8 +208,13 @@ fn read_scope(kind: CapabilityKind, value: Option<&str>) -> Read {
     if kind == CapabilityKind::Dir {
         return read_dir(value, hint);
     }
-    if matches!(kind, CapabilityKind::Clock | CapabilityKind::Random) && value.is_some() {
-        return Err((format!("`{kind}` takes no value"), hint));
+    if let (CapabilityKind::Clock | CapabilityKind::Random, Some(mode)) = (kind, value) {
+        let parameter = Parameter::read_mode(kind, mode).map_err(|why| (why, hint))?;
+        let scope = Scope::of(kind, None).map_err(|why| (why.to_string(), hint))?;
+        return Ok((scope, parameter));
+    }
+    if let (CapabilityKind::Exec, Some(value)) = (kind, value) {
+        return read_exec(value).map_err(|why| (why, hint));
     }
     if value.is_none() && !matches!(kind, CapabilityKind::Clock | CapabilityKind::Random) {
         return Err((format!("`{kind}` needs a value"), hint));
@@ -223,7 +229,11 @@ fn read_scope(kind: CapabilityKind, value: Option<&str>) -> Read {
 
 const fn syntax(kind: CapabilityKind) -> &'static str {
     match kind {
-        CapabilityKind::Clock | CapabilityKind::Random => "write `clock` or `random` alone",
+        CapabilityKind::Clock => {
+            "write `clock` alone for the host's time, or `clock=frozen:2026-01-01T00:00:00Z` or \
+             `clock=virtual:…`"
+        }
+        CapabilityKind::Random => "write `random` alone, or `random=seed:TEXT`",
         CapabilityKind::Env => {
             "write `env=NAME`, for example `env=TZ`; its value is the host's own"
         }
@@ -243,7 +253,9 @@ const fn syntax(kind: CapabilityKind) -> &'static str {
             "write `blobstore=CONTAINER`, with `:rw` at the end for writing"
         }
         CapabilityKind::Secret | CapabilityKind::Reveal => "write `secret=NAME` or `reveal=NAME`",
-        CapabilityKind::Exec => "write `exec=git log *`: a program and its arguments",
+        CapabilityKind::Exec => {
+            "write `exec=git log *` or `exec=/usr/bin/git log *`: a program and its arguments"
+        }
     }
 }
 

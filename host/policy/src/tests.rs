@@ -8,7 +8,9 @@ use longshore_reference::{Digest, Manifest, Request, Source};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{CEILING_FACTOR, Granted, Hint, Mode, Needs, Policy, Refusal, Role, manifest_entry};
+use crate::{
+    CEILING_FACTOR, Granted, Hint, Mode, Needs, Parameter, Policy, Refusal, Role, manifest_entry,
+};
 
 const IMPORTS: [&str; 11] = [
     "wasi:clocks/wall-clock@0.2.3",
@@ -207,6 +209,7 @@ fn mistakes_in_a_policy_have_a_place_and_a_suggestion() {
     for (from, to, place, message, hint) in [
         ("clock = true", "clok = true", (3, 1), "unknown key `clok`", Some("`clock`")),
         ("clock = true", "clock = 1", (3, 9), "must be `true` or `false`", None),
+        ("clock = true", "clock = \"slow\"", (3, 9), "is not `frozen:`", None),
         ("[[allow]]\nclock", "[[alow]]\nclock", (2, 3), "unknown key", Some("`allow`")),
         ("\"TZ\"", "\"1\"", (4, 8), "environment variable", None),
         ("\"r.example/flows/*\"", "\"flows/*\"", (6, 13), "names no registry", None),
@@ -235,7 +238,11 @@ fn mistakes_in_a_flag_teach_the_syntax() {
         ("", "there is no capability"),
         ("clok", "did you mean `clock`?"),
         ("a:b/c::htp=x", "did you mean `http`?"),
-        ("clock=1", "`clock` takes no value"),
+        ("clock=1", "`1` is not `frozen:` or `virtual:` and a time"),
+        ("clock=frozen:2026-02-30T00:00:00Z", "is not `frozen:`"),
+        ("random=7", "`7` is not `seed:`"),
+        ("random=seed:", "is not `seed:`"),
+        ("exec=./git log", "is not a program"),
         ("env", "`env` needs a value"),
         ("env=A=B", "environment variable"),
         ("dir=/s", "names no folder"),
@@ -294,6 +301,30 @@ fn the_digest_is_of_what_a_policy_means() {
     let mut merged = flags(&["clock"]);
     merged.merge(flags(&["http=https://a.example"]));
     assert_eq!(merged.digest(), file.digest());
+}
+
+#[test]
+fn the_operators_mode_of_clocks_and_entropy_is_granted_and_recorded() {
+    let file = "version = 1\n[[allow]]\nclock = \"frozen:2026-01-01T00:00:00Z\"\n\
+                random = \"seed:a\"\nexec = [\"/usr/bin/git log *\"]\n";
+    let file = Policy::from_toml(file, "p").unwrap();
+    let same = flags(&[
+        "clock=frozen:2026-01-01T00:00:00.000Z",
+        "random=seed:a",
+        "exec=/usr/bin/git log *",
+    ]);
+    assert_eq!(file.digest(), same.digest());
+    assert_ne!(file.digest(), flags(&["clock", "random", "exec=git log *"]).digest());
+    let grant = file.decide(&root(&IMPORTS[..1], None)).unwrap();
+    let frozen = "frozen:2026-01-01T00:00:00.000000Z";
+    assert_eq!(grant.clock_mode().unwrap().to_string(), frozen);
+    assert_eq!(grant.record().modes["clock"], frozen);
+    let grant = flags(&["random=seed:a"]).decide(&root(&["wasi:random/random"], None)).unwrap();
+    assert_eq!((grant.seed(), grant.record().modes["random"].as_str()), (Some("a"), "seed:a"));
+    let grant = file.decide(&root(&["longshore:action/processes@0.1.0"], None)).unwrap();
+    let exec = grant.allows_exec("git", &["log".into(), "main".into()]).unwrap();
+    assert_eq!(exec.parameter(), &Parameter::Program("/usr/bin/git".into()));
+    assert!(grant.allows_exec("git", &["log".into(), "--exec=x".into()]).is_none());
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {

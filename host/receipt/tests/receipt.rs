@@ -93,6 +93,8 @@ fn finished_run(outcome: Outcome) -> Entries {
             input: Json::parse(INPUT).unwrap(),
             engine: "wasmtime 48".into(),
             host: "0.1.0".into(),
+            seed: None,
+            parent: None,
         })),
         call(0, None, "ingest"),
         call(1, Some(0), "chunk"),

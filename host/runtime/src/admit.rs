@@ -95,7 +95,7 @@ impl Host {
             component: compiled.digest(),
             source: compiled.source().clone(),
             role,
-            imports: compiled.imports().to_vec(),
+            imports: guarded(compiled),
             manifest: compiled.manifest().cloned(),
             signers: compiled.signers().to_vec(),
         };
@@ -191,6 +191,15 @@ impl Host {
             None => Err(Error::NoRegistry { reference: reference.to_string() }),
         }
     }
+}
+
+/// The imports for which policy must answer. A workflow's clocks and randomness are the journal's, and need no grant.
+pub(crate) fn guarded(compiled: &Compiled) -> Vec<String> {
+    let virtualized = |import: &&String| {
+        let own = import.starts_with("wasi:clocks/") || import.starts_with("wasi:random/");
+        !(compiled.is_workflow() && own)
+    };
+    compiled.imports().iter().filter(virtualized).cloned().collect()
 }
 
 /// Who a component is, for the journal.

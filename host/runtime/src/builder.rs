@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use longshore_client::{ClientConfig, Progress, Registry};
 use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
@@ -11,6 +12,7 @@ use longshore_policy::Policy;
 use longshore_ports::{Backing, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
+use crate::durable::{Desk, PATIENCE};
 use crate::{Error, Home, SystemClock};
 
 /// Looks up the value of an environment variable whose name was granted.
@@ -29,7 +31,10 @@ pub(crate) struct Host {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) environment: Environment,
-    home: Option<Home>,
+    /// How long a workflow that can only wait is kept in memory.
+    pub(crate) patience: Option<Duration>,
+    pub(crate) desk: Desk,
+    pub(crate) home: Option<Home>,
     signer: OnceLock<Arc<PrivateKey>>,
 }
 
@@ -50,6 +55,7 @@ pub struct Builder {
     environment: Option<Environment>,
     signer: Option<PrivateKey>,
     backing: Backing,
+    patience: Option<Duration>,
 }
 
 impl Longshore {
@@ -198,6 +204,14 @@ impl Builder {
         self
     }
 
+    /// How long a workflow that can only wait is kept in memory before it leaves: one second, if this is not set. It comes back
+    /// by repeating its history, so a wait that is shorter than that is cheaper in memory.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -218,10 +232,12 @@ impl Builder {
             registry.cache = Some(home.registry_cache());
         }
         let cache = self.home.as_ref().map(Home::code_cache);
+        let scratch = self.home.as_ref().map(Home::scratch);
         let engine = Engine::new(EngineConfig {
             allocation: self.allocation,
             cache,
             backing: self.backing,
+            scratch,
             resolver: self.resolver,
         })?;
         let registry = Registry::new(registry);
@@ -237,6 +253,8 @@ impl Builder {
             journal: Journal::new(store, Arc::clone(&clock)),
             clock,
             environment: self.environment.unwrap_or_else(|| Arc::new(|_| None)),
+            patience: Some(self.patience.unwrap_or(PATIENCE)),
+            desk: Desk::default(),
             home: self.home,
             signer: self.signer.map(|key| OnceLock::from(Arc::new(key))).unwrap_or_default(),
         })))

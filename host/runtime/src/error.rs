@@ -1,6 +1,7 @@
 //! One error for the whole path; each keeps the code of the room it comes from.
 
-use longshore_reference::{LockError, ManifestError, ReferenceError};
+use longshore_model::{Divergence, RunId, Timestamp};
+use longshore_reference::{Digest, LockError, ManifestError, ReferenceError};
 
 use crate::Report;
 
@@ -88,6 +89,98 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The code that was to go on with a run asked for something else than its history says.
+    #[error("the run `{run}` has diverged: {divergence}")]
+    Diverged {
+        /// The run; it stays as it was.
+        run: RunId,
+        /// Where, and how.
+        divergence: Divergence,
+    },
+    /// A run that cannot go on here.
+    #[error("the run `{run}` cannot be resumed: {reason}")]
+    NotResumable {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// A run goes on with the component that it began with.
+    #[error("the run `{run}` began with the component `{was}`, and this is `{is}`")]
+    OtherComponent {
+        /// The run.
+        run: RunId,
+        /// The component that it began with.
+        was: Digest,
+        /// The one that was to go on.
+        is: Digest,
+    },
+    /// A run goes on with what it was granted.
+    #[error("the run `{run}` would not go on with the grant that it began with{}", changed(.missing, .added))]
+    OtherGrant {
+        /// The run.
+        run: RunId,
+        /// What it had and would not have.
+        missing: Vec<String>,
+        /// What it would have and had not.
+        added: Vec<String>,
+    },
+    /// A run that has ended and has no receipt: its host died in between.
+    #[error("the run `{run}` has ended, but its receipt was never sealed")]
+    Unsealed {
+        /// The run.
+        run: RunId,
+    },
+    /// A file that is no exported run, or one that was edited; or a run that cannot be exported.
+    #[error("this is no whole run: {reason}")]
+    Exported {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A message that no run takes.
+    #[error("the run `{run}` takes no such message: {reason}")]
+    Message {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
+    /// No question, or several.
+    #[error("the run `{run}` has {open} open questions that this could answer")]
+    NoApproval {
+        /// The run.
+        run: RunId,
+        /// How many there are.
+        open: usize,
+    },
+    /// An answer that the question does not have.
+    #[error("`{choice}` does not answer the question of the run `{run}`")]
+    NotAnOption {
+        /// The run.
+        run: RunId,
+        /// What was said.
+        choice: String,
+        /// What may be said.
+        options: Vec<String>,
+    },
+    /// Somebody who was not asked.
+    #[error("`{by}` may not answer the question of the run `{run}`")]
+    NotAnApprover {
+        /// The run.
+        run: RunId,
+        /// Who answered.
+        by: String,
+        /// Who may.
+        approvers: Vec<String>,
+    },
+    /// An answer after the deadline.
+    #[error("the question of the run `{run}` was to be answered by {}", .due.rfc3339())]
+    TooLate {
+        /// The run.
+        run: RunId,
+        /// The deadline.
+        due: Timestamp,
+    },
     /// The system gives no entropy.
     #[error("the system gives no entropy: {0}")]
     Entropy(String),
@@ -129,8 +222,26 @@ pub enum Class {
     Grant,
     /// A registry or the network.
     Registry,
+    /// The component's own code.
+    Guest,
     /// The host: a disk, the journal.
     Host,
+}
+
+/// What a grant would lack and have too much.
+fn changed(missing: &[String], added: &[String]) -> String {
+    let mut text = String::new();
+    for (word, list) in [("without", missing), ("with", added)] {
+        if !list.is_empty() {
+            let list: Vec<_> = list.iter().map(|item| format!("`{item}`")).collect();
+            text.push_str(&format!(
+                "{} {word} {}",
+                if text.is_empty() { ":" } else { "," },
+                list.join(", ")
+            ));
+        }
+    }
+    text
 }
 
 impl Error {
@@ -156,6 +267,17 @@ impl Error {
             Self::Home { .. } => "LS-HST-001",
             Self::Entropy(_) => "LS-HST-002",
             Self::Stopped => "LS-HST-003",
+            Self::Diverged { .. } => "LS-RUN-020",
+            Self::NotResumable { .. } => "LS-HST-010",
+            Self::OtherComponent { .. } => "LS-HST-011",
+            Self::OtherGrant { .. } => "LS-HST-012",
+            Self::Unsealed { .. } => "LS-HST-013",
+            Self::Message { .. } => "LS-HST-014",
+            Self::NoApproval { .. } => "LS-HST-015",
+            Self::NotAnOption { .. } => "LS-HST-016",
+            Self::NotAnApprover { .. } => "LS-HST-017",
+            Self::TooLate { .. } => "LS-HST-018",
+            Self::Exported { .. } => "LS-HST-019",
         }
     }
 
@@ -174,6 +296,25 @@ impl Error {
             Self::File { .. } => Some("check the path and its permissions".to_owned()),
             Self::Unpinned { .. } => {
                 Some("build it again with `longshore build`, which writes the lockfile".to_owned())
+            }
+            Self::Diverged { .. } => Some(
+                "nothing was done: go on with the code that the run began with, or give the \
+                 change a name with `run.version`"
+                    .to_owned(),
+            ),
+            Self::OtherGrant { .. } => Some(
+                "give the policy, the `--allow` flags and the settings that the run began with"
+                    .to_owned(),
+            ),
+            Self::NoApproval { open: 0, .. } => {
+                Some("`longshore runs show RUN` has its questions and answers".to_owned())
+            }
+            Self::NoApproval { .. } => Some("say which, with `--step`".to_owned()),
+            Self::NotAnOption { options, .. } => {
+                Some(format!("it is answered by one of: {}", options.join(", ")))
+            }
+            Self::NotAnApprover { approvers, .. } => {
+                Some(format!("it is answered by one of: {}", approvers.join(", ")))
             }
             Self::Registry(source) => source.hint(),
             Self::Trust(source) => source.hint(),
@@ -199,7 +340,17 @@ impl Error {
             Self::Registry(_) => Class::Registry,
             Self::Trust(source) if source.is_policy() => Class::Usage,
             Self::Trust(_) => Class::Trust,
-            Self::Refused(_) => Class::Grant,
+            Self::Refused(_) | Self::OtherGrant { .. } | Self::NotAnApprover { .. } => Class::Grant,
+            Self::Diverged { .. } => Class::Guest,
+            Self::Unsealed { .. } => Class::Host,
+            // Held by another, ended, full: whoever asked can do something about it.
+            Self::Journal(
+                longshore_journal::Error::Held { .. }
+                | longshore_journal::Error::RunClosed(_)
+                | longshore_journal::Error::NotFound(_)
+                | longshore_journal::Error::MailboxFull { .. }
+                | longshore_journal::Error::LetterTooLarge { .. },
+            ) => Class::Usage,
             Self::Journal(_) | Self::Home { .. } | Self::Entropy(_) | Self::Stopped => Class::Host,
             Self::Engine(
                 longshore_engine::Error::Setup(_)

@@ -37,10 +37,22 @@ impl Home {
         self.0.join("cache").join("code")
     }
 
+    /// The components of runs that came from files, by digest.
+    #[must_use]
+    pub fn components(&self) -> PathBuf {
+        self.0.join("components")
+    }
+
     /// The journal's database.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.0.join("journal.db")
+    }
+
+    /// The scratch directories of runs that are under way.
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.0.join("scratch")
     }
 
     /// What was approved of components, and by whom.
@@ -94,6 +106,16 @@ impl Home {
     }
 }
 
+/// Writes `bytes` to `path`, whole or not at all; fine if it is there already.
+pub(crate) fn keep(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    private_dir(folder)?;
+    match publish(folder, path, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(64 << 10).read_to_string(&mut text)?;
@@ -121,7 +143,8 @@ fn publish(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = options.open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::hard_link(&temporary, path)
+        std::fs::hard_link(&temporary, path)?;
+        File::open(dir)?.sync_all()
     })();
     let _ = std::fs::remove_file(&temporary);
     written

@@ -15,6 +15,7 @@
 mod admit;
 mod builder;
 mod clock;
+mod durable;
 mod error;
 mod home;
 mod report;
@@ -25,6 +26,7 @@ mod session;
 pub use admit::Prepared;
 pub use builder::{Builder, Longshore};
 pub use clock::SystemClock;
+pub use durable::{Approve, OpenApproval, Resume, Verdict};
 pub use error::{Class, Error};
 pub use home::Home;
 pub use report::Report;

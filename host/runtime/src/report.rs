@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use longshore_engine::Uses;
 use longshore_model::{Outcome, RunId, Usage};
 use longshore_reference::Digest;
 
@@ -20,6 +21,8 @@ pub struct Report {
     pub receipt: Vec<u8>,
     /// The receipt's digest, by which the next one names it.
     pub receipt_digest: Digest,
+    /// What its components used of their grants; nothing of it is journaled.
+    pub uses: Uses,
 }
 
 impl fmt::Debug for Report {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio};
-use longshore_journal::{Closed, Subscription};
+use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio, Uses};
+use longshore_journal::{Closed, History, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
 };
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::admit::{Prepared, Stop, identity};
 use crate::builder::Host;
+use crate::durable::Drive;
 use crate::error::Refused;
 use crate::{Error, Input, Longshore, Report, Request, Target, VERSION};
 
@@ -39,6 +40,11 @@ pub struct Admitted {
 pub struct Cancel(Arc<Notify>);
 
 impl Cancel {
+    /// Returns once it was asked for.
+    pub(crate) async fn asked(&self) {
+        self.0.notified().await;
+    }
+
     /// Ends the run where it stands: its outcome is the fault `cancelled`, and its receipt is sealed as ever. Does nothing
     /// to a run that has ended.
     pub fn cancel(&self) {
@@ -149,20 +155,31 @@ impl Admitted {
         let start = host.start(&prepared, function.path(), input)?;
         // Nothing runs whose receipt could not be sealed.
         host.signer()?;
+        let durable = prepared.ready.compiled().is_workflow() && !function.is_command();
+        if durable {
+            host.keep(prepared.ready.compiled(), &request.target)?;
+        }
         let run = host.journal.open(start).await?;
         let handle = run.clone();
         let work = async move {
+            if durable {
+                let entries = run.first();
+                let (prepared, stdio) = (Arc::new(prepared), request.stdio);
+                let drive = Drive { host, prepared, function, stdio, cancel };
+                return drive.travel(run, entries).await;
+            }
             let cx = RunContext::new(run.clone());
             let outcome = tokio::select! {
                 biased;
                 outcome = prepared.ready.call(&cx, &function, &arguments, &request.stdio) => outcome,
-                () = cancel.0.notified() => {
+                () = cancel.asked() => {
                     Outcome::Fault(Fault::new(FaultKind::Cancelled, "the run was cancelled"))
                 }
             };
-            let closed =
-                run.close(RunEnded { outcome: outcome.clone(), usage: cx.usage() }).await?;
-            host.seal(closed, outcome, cx.usage()).await
+            let ended = RunEnded { outcome: outcome.clone(), usage: cx.usage() };
+            let closed = run.close_and_read(ended).await?;
+            let report = host.seal(closed, outcome, cx.usage()).await?;
+            Ok(Report { uses: cx.uses(), ..report })
         };
         Ok((handle, work))
     }
@@ -175,6 +192,15 @@ impl std::fmt::Debug for Admitted {
 }
 
 impl Running {
+    pub(crate) fn new(
+        id: RunId,
+        events: Subscription,
+        task: tokio::task::JoinHandle<Result<Report, Error>>,
+        cancel: Cancel,
+    ) -> Self {
+        Self { id, events, task, cancel }
+    }
+
     /// The run.
     #[must_use]
     pub fn id(&self) -> RunId {
@@ -247,17 +273,25 @@ impl Host {
                 .unwrap_or_else(|_| Json::null()),
             engine: self.engine.fingerprint()?,
             host: VERSION.to_owned(),
+            seed: prepared.ready.compiled().is_workflow().then(|| self.seed()).transpose()?,
+            parent: None,
         })
+    }
+
+    /// What the randomness of a run's workflows comes from.
+    pub(crate) fn seed(&self) -> Result<Digest, Error> {
+        let mut entropy = [0; 32];
+        getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
+        Ok(Digest::from_bytes(entropy))
     }
 
     /// The receipt, computed from the entries that the store keeps.
     pub(crate) async fn seal(
         &self,
-        closed: Closed,
+        (closed, history): (Closed, History),
         outcome: Outcome,
         usage: Usage,
     ) -> Result<Report, Error> {
-        let history = closed.history().await?;
         let signer = self.signer()?;
         let (run, head, count) = (closed.run, closed.head, closed.entries);
         let entries: Vec<_> =
@@ -284,6 +318,7 @@ impl Host {
             journal: head,
             receipt_digest: sealed.receipt.digest,
             receipt: sealed.receipt.bytes,
+            uses: Uses::default(),
         })
     }
 
@@ -308,6 +343,8 @@ impl Host {
                 input: Json::parse(request.input.0.clone()).unwrap_or_else(|_| Json::null()),
                 engine: self.engine.fingerprint()?,
                 host: VERSION.to_owned(),
+                seed: None,
+                parent: None,
             })
             .await?;
         for denial in &refusal.denials {
@@ -315,11 +352,11 @@ impl Host {
         }
         let outcome = Outcome::Fault(Fault::new(FaultKind::Denied, refusal.to_string()));
         let ended = RunEnded { outcome: outcome.clone(), usage: Usage::default() };
-        let closed = run.close(ended).await?;
+        let closed = run.close_and_read(ended).await?;
         self.seal(closed, outcome, Usage::default()).await
     }
 
-    fn run_id(&self) -> Result<RunId, Error> {
+    pub(crate) fn run_id(&self) -> Result<RunId, Error> {
         let mut entropy = [0; 10];
         getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
         Ok(RunId::new(self.clock.now(), entropy))

@@ -85,7 +85,7 @@ impl Session {
     /// When the journal cannot be written or the receipt not be sealed.
     pub async fn close(self, outcome: Outcome) -> Result<Report, Error> {
         let usage = self.cx.usage();
-        let closed = self.run.close(RunEnded { outcome: outcome.clone(), usage }).await?;
+        let closed = self.run.close_and_read(RunEnded { outcome: outcome.clone(), usage }).await?;
         self.host.seal(closed, outcome, usage).await
     }
 }

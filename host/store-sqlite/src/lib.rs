@@ -145,6 +145,14 @@ impl Store for SqliteStore {
         self.task(move |connection| rows::summary(connection, run)).await
     }
 
+    async fn first_page(
+        &self,
+        run: RunId,
+        max: usize,
+    ) -> Result<Option<(RunSummary, Vec<Record>)>> {
+        self.task(move |connection| rows::first_page(connection, run, max)).await
+    }
+
     async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>> {
         let filter = filter.clone();
         self.task(move |connection| rows::runs(connection, &filter)).await

@@ -157,6 +157,20 @@ pub(crate) fn load(
     read().map_err(|error| fault::sql(&format!("cannot read the entries of run `{run}`"), error))
 }
 
+/// A run's row and its first entries, as they were at one moment.
+pub(crate) fn first_page(
+    connection: &mut Connection,
+    run: RunId,
+    max: usize,
+) -> Result<Option<(RunSummary, Vec<Record>)>> {
+    let failed = |error| fault::sql(&format!("cannot read run `{run}`"), error);
+    let transaction = connection.transaction().map_err(failed)?;
+    let Some(summary) = summary(&transaction, run)? else { return Ok(None) };
+    let records = load(&transaction, run, 0, max)?;
+    transaction.commit().map_err(failed)?;
+    Ok(Some((summary, records)))
+}
+
 pub(crate) fn summary(connection: &Connection, run: RunId) -> Result<Option<RunSummary>> {
     connection
         .prepare_cached(&format!("{SUMMARY} WHERE id = ?1"))

@@ -114,6 +114,26 @@ limits! {
     lookups / Lookups = 100, "lookups", "lookups";
     /// Sockets that one call makes.
     sockets / Sockets = 64, "sockets", "sockets";
+    /// Bytes that one call writes to files, and that files grow by when it sets their size.
+    file_write_bytes / FileWriteBytes = 256 << 20, "file-write-bytes", "bytes";
+    /// The same for one run.
+    run_file_write_bytes / RunFileWriteBytes = 1 << 30, "run-file-write-bytes", "bytes";
+    /// Files, folders and links that one call makes.
+    files_created / FilesCreated = 10_000, "files-created", "files";
+    /// The same for one run.
+    run_files_created / RunFilesCreated = 100_000, "run-files-created", "files";
+    /// Files and folders that a call holds open at once.
+    open_files / OpenFiles = 256, "open-files", "files";
+    /// Programs of the host that one call starts.
+    processes / Processes = 32, "processes", "processes";
+    /// Time on the processor of one program, its children each counted for themselves.
+    process_cpu_ms / ProcessCpuMs = 30_000, "process-cpu-ms", "ms";
+    /// Address space of one program.
+    process_memory_bytes / ProcessMemoryBytes = 1 << 30, "process-memory-bytes", "bytes";
+    /// Arguments and standard input that one program is given.
+    process_input_bytes / ProcessInputBytes = 16 << 20, "process-input-bytes", "bytes";
+    /// Standard output and standard error of one program together.
+    process_output_bytes / ProcessOutputBytes = 16 << 20, "process-output-bytes", "bytes";
     /// Calls from a workflow to actions, in one run.
     calls / Calls = 100_000, "calls", "calls";
     /// How deep calls may nest.

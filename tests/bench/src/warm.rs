@@ -214,6 +214,8 @@ async fn open(journal: &Journal, number: usize) -> Result<longshore_journal::Run
         input: Json::null(),
         engine: "bench".to_owned(),
         host: "bench".to_owned(),
+        seed: None,
+        parent: None,
     };
     Ok(journal.open(start).await?)
 }
@@ -256,7 +258,10 @@ fn threads(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mut ours, mut theirs, mut rate) = (Vec::new(), Vec::new(), Vec::new());
+    let mut control = Vec::new();
     for _ in 0..effort.rounds {
+        let one = runtime.block_on(control_rate(1, effort.slice))?;
+        control.push(runtime.block_on(control_rate(2, effort.slice))? / one);
         let one = runtime.block_on(product_rate(product, 1, effort.slice))?;
         let two = runtime.block_on(product_rate(product, 2, effort.slice))?;
         ours.push(two / one);
@@ -270,7 +275,28 @@ fn threads(
     table.note(THREADS, "Longshore, calls a second on two threads", median(rate), "/s");
     table.target(THREADS, "Longshore, two threads / one", median(ours), "×", Target::AtLeast(1.8));
     table.note(THREADS, "wasmtime alone, two threads / one", median(theirs), "×");
+    table.note(THREADS, "a loop in registers, two threads / one", median(control), "×");
     Ok(())
+}
+
+/// What the machine gives two threads that share nothing and ask nothing of the system: the most that a ratio can be here.
+async fn control_rate(tasks: usize, slice: Duration) -> Result<f64> {
+    let mut running = tokio::task::JoinSet::new();
+    let begun = Instant::now();
+    for _ in 0..tasks {
+        running.spawn(async move {
+            let (mut turns, mut state) = (0_usize, 1_u64);
+            while begun.elapsed() < slice {
+                // About as long as a call.
+                for _ in 0..5_000 {
+                    state = black_box(state ^ (state << 13) ^ (state >> 7));
+                }
+                turns += 1;
+            }
+            Ok(turns)
+        });
+    }
+    total(running, begun).await
 }
 
 async fn product_rate(product: &Arc<Product>, tasks: usize, slice: Duration) -> Result<f64> {

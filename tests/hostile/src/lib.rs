@@ -27,6 +27,8 @@ macro_rules! each_attack {
                 rename_between / RenameBetween = "moves a file from a read-only directory into a writable one";
                 write_read_only / WriteReadOnly = "creates, writes, truncates, renames, removes and dates what is granted for reading";
                 open_flags / OpenFlags = "opens a file of a read-only directory with every combination of flags that would write";
+                replaced_directory / ReplacedDirectory = "replaces a granted directory by a link that leads out, for the next run";
+                pipe / Pipe = "opens a named pipe that nobody writes to";
                 device / Device = "opens a device through a link that lay in the directory";
                 nul / Nul = "puts a NUL into a path, to hide what follows";
                 long_name / LongName = "opens names of 300, 5,000 and 1,000,000 bytes";
@@ -74,6 +76,79 @@ macro_rules! each_attack {
                 sleep / Sleep = "sleeps for 584 years";
                 sleep_in_poll / SleepInPoll = "polls a timer that never rings";
                 exit / Exit = "ends the process in the middle of a call";
+            }
+            /// Reaching hosts that were not granted, speaking for others, and servers that trick.
+            Http / http {
+                loopback / Loopback = "asks for `127.0.0.1`, `127.8.8.8` and `[::1]` under a grant of any host";
+                number / Number = "spells loopback as one number: decimal, octal and hexadecimal";
+                short / Short = "spells loopback with fewer or odder parts: `127.1`, `0177.0.0.1`, `0x7f.0.0.1`, `127.0.0.01`";
+                mapped / Mapped = "spells loopback inside IPv6: mapped, compatible, NAT64, 6to4 and Teredo";
+                unspecified / Unspecified = "asks for `0.0.0.0` and `[::]`";
+                localhost / Localhost = "asks for `localhost` and names that end in it";
+                name_to_loopback / NameToLoopback = "asks for a name that resolves to loopback";
+                metadata / Metadata = "asks for the metadata service of clouds, by address and name";
+                private / Private = "asks for private, shared, link-local, multicast and reserved addresses";
+                trailing_dot / TrailingDot = "ends the host in a dot, or doubles one";
+                user_info / UserInfo = "puts a granted host before an `@`, and another behind it";
+                percent / Percent = "spells a host in percent codes";
+                unicode_host / UnicodeHost = "spells loopback in digits of other scripts, and a granted host in look-alikes";
+                zone / Zone = "gives a link-local address a zone";
+                odd_port / OddPort = "asks for ports 0, 65616 and none after the colon";
+                other_port / OtherPort = "asks a granted host on another port";
+                other_scheme / OtherScheme = "asks a granted host over another scheme";
+                other_host / OtherHost = "asks for a host below, above and beside the granted one";
+                authority_in_path / AuthorityInPath = "puts a whole URL where the path should be";
+                redirect / Redirect = "follows a redirect from a granted host to another";
+                redirect_chain / RedirectChain = "follows redirects that never end";
+                newline_in_path / NewlineInPath = "puts a second request into the path";
+                newline_in_header / NewlineInHeader = "puts another header into a header's value and name";
+                newline_in_method / NewlineInMethod = "puts a second request into the method";
+                newline_in_host / NewlineInHost = "puts another header into the host";
+                host_header / HostHeader = "sets the `host` header to another host";
+                hop_headers / HopHeaders = "sets headers that belong to the connection";
+                length_lie / LengthLie = "announces five bytes and sends a second request behind them";
+                length_short / LengthShort = "announces more bytes than it sends";
+                connect / Connect = "asks for a tunnel with `CONNECT`, and for its own headers with `TRACE`";
+                rebound / Rebound = "asks again and again for a name that leads elsewhere each time";
+                slow_head / SlowHead = "is answered a byte at a time, and never to the end of the head";
+                slow_body / SlowBody = "is answered a byte at a time, and never to the end of the body";
+                silent / Silent = "is never answered";
+                endless_head / EndlessHead = "is answered with headers without end";
+                large_header / LargeHeader = "is answered with one header of 4 MiB";
+                endless_body / EndlessBody = "is answered with a body without end";
+                bomb / Bomb = "is answered with ten kilobytes that unpack to ten megabytes";
+                both_lengths / BothLengths = "is answered with a length and in chunks at once, and a second answer hidden in between";
+                two_lengths / TwoLengths = "is answered with two lengths";
+                odd_length / OddLength = "is answered with lengths that are no numbers or too large for one";
+                odd_chunk / OddChunk = "is answered with chunks whose sizes are no numbers or too large for one";
+                informational / Informational = "is answered with interim answers without end";
+                break_off / BreakOff = "is answered with less than was announced";
+                switch / Switch = "is told that the protocol is another now";
+                trailers / Trailers = "is answered with trailers without end";
+                never_read / NeverRead = "is answered, and never reads the answer";
+                request_flood / RequestFlood = "sends requests without end";
+                upload_flood / UploadFlood = "sends a body without end";
+                secret_in_url / SecretInUrl = "sends secrets in the URL and in headers, to a server that is there and to one that is not";
+            }
+            /// Sockets and names past their grant.
+            Sockets / sockets {
+                connect / Connect = "connects to loopback, private networks and the metadata service under a grant of any host";
+                connect_unspecified / ConnectUnspecified = "connects to `0.0.0.0` and `[::]`";
+                connect_mapped / ConnectMapped = "connects to loopback inside IPv6";
+                datagram / Datagram = "sends datagrams to loopback, a local name server and everyone";
+                look_up / LookUp = "looks up names that it was not granted";
+                look_up_loopback / LookUpLoopback = "looks up granted names that lead to loopback, there among others, and to metadata";
+                listen / Listen = "listens where it was not granted";
+                socket_flood / SocketFlood = "opens sockets without end";
+                look_up_flood / LookUpFlood = "looks up names without end";
+                connect_flood / ConnectFlood = "connects without end";
+            }
+            /// Components that call one another in one run.
+            Calls / calls {
+                fork_bomb / ForkBomb = "calls another component without end";
+                fork_bomb_below / ForkBombBelow = "calls another that calls a third, each no more often than is allowed, and together more";
+                leaf_spins / LeafSpins = "calls another that calls a third that loops for ever";
+                leaf_traps / LeafTraps = "calls another that calls a third that traps";
             }
             /// Values that the host must read without being hurt.
             Values / values {

@@ -31,6 +31,9 @@ pub async fn appends_keep_their_order_and_their_bytes(place: &impl Place) {
     assert_eq!((summary.entries, summary.state), (45, RunState::Open));
     assert_eq!(summary.head, written[44].hash);
     assert_eq!(store.summary(run_id(2)).await.unwrap(), None);
+    let (row, page) = store.first_page(run, 5).await.unwrap().unwrap();
+    assert_eq!((row, &page[..]), (summary, &written[..5]));
+    assert!(store.first_page(run_id(2), 5).await.unwrap().is_none());
 }
 
 /// A gap, a repetition, a second opening, an unknown run and an ended run each have their error,

@@ -34,6 +34,8 @@ pub fn start(run: RunId) -> RunStarted {
         input: Json::null(),
         engine: "wasmtime 48.0.8".to_owned(),
         host: "0.1.0".to_owned(),
+        seed: None,
+        parent: None,
     }
 }
 

@@ -35,3 +35,9 @@ pub fn target() -> PathBuf {
         None => workspace().join("target"),
     }
 }
+
+/// Whether golden files are to be written anew: `just bless`.
+#[must_use]
+pub fn blesses() -> bool {
+    std::env::var_os("LONGSHORE_BLESS").is_some_and(|value| value == "1")
+}

@@ -5,6 +5,7 @@ use longshore_build::{Warning, fetch_wit, interfaces_of, wit_of};
 use crate::project::{CHUNK, FLOW, Project, Shelf, component, flow};
 
 const FILE: &str = "wit/deps/acme-text-1.0.0/package.wit";
+const WORKFLOW: &str = "wit/deps/longshore-workflow-0.1.0/package.wit";
 
 #[test]
 fn the_wit_of_a_component_reads_back_as_wit() {
@@ -24,18 +25,20 @@ async fn a_workflow_finds_the_wit_of_its_dependencies() {
     shelf.push("acme/chunk:1.0.0", component(CHUNK)).await;
     let project = flow("^1");
     let fetched = fetch_wit(project.path(), &shelf.client, Some(&shelf.host())).await.unwrap();
-    assert_eq!(fetched.written, [project.path().join(FILE)]);
+    assert_eq!(fetched.written, [FILE, WORKFLOW].map(|file| project.path().join(file)));
     let text = project.read(FILE).unwrap();
     assert!(text.starts_with("// Written by `longshore` from `acme/chunk 1.0.0`."), "{text}");
     assert!(!text.contains(&shelf.host()), "the registry's address is not the author's: {text}");
-    // It is the whole of what is needed, and a package by itself.
+    // With the words for waiting it is the whole of what is needed.
     let group = wit_parser::UnresolvedPackageGroup::parse("x", &text).unwrap();
     assert_eq!(group.main.name.to_string(), "acme:text@1.0.0");
     let mut names: Vec<_> =
         group.main.interfaces.iter().filter_map(|(_, i)| i.name.clone()).collect();
     names.sort();
-    assert_eq!(names, ["chunk", "shapes"]);
-    wit_parser::Resolve::default().push_source("x.wit", &text).unwrap();
+    assert_eq!(names, ["chunk", "chunk-start", "shapes"]);
+    let mut resolve = wit_parser::Resolve::default();
+    resolve.push_source("workflow.wit", &project.read(WORKFLOW).unwrap()).unwrap();
+    resolve.push_source("x.wit", &text).unwrap();
     // A second time there is nothing to do.
     let again = fetch_wit(project.path(), &shelf.client, Some(&shelf.host())).await.unwrap();
     assert_eq!(again, longshore_build::Fetched::default());
@@ -48,7 +51,7 @@ async fn a_build_brings_the_wit_that_is_missing_and_only_then() {
     let project = flow("^1");
     project.write("wit/deps/.gitkeep", "");
     let built = project.build(&shelf.options()).await.unwrap();
-    assert_eq!(built.wit, [project.path().join(FILE)]);
+    assert_eq!(built.wit, [FILE, WORKFLOW].map(|file| project.path().join(file)));
     assert!(project.build(&shelf.options()).await.unwrap().wit.is_empty());
     std::fs::remove_file(project.path().join(FILE)).unwrap();
     let offline = longshore_build::BuildOptions { offline: true, ..shelf.options() };

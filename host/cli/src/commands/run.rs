@@ -1,6 +1,7 @@
 //! `longshore run`: the main job, from a name to a sealed receipt.
 
-mod outcome;
+mod observe;
+pub(crate) mod outcome;
 mod plan;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -41,6 +42,7 @@ What a component asks for must also be allowed, by the policy or here:
   longshore run ./api.wasm --allow secret=api --secret api=env:API_KEY@https://api.example.com
 
   longshore run ./fetch.wasm --dry-run       decides, says what would be granted, runs nothing
+  longshore run ./fetch.wasm --allow 'http=https://*' --observe     says what would have sufficed
 
 The result is JSON on standard output; what the component itself prints goes to standard error, but
 for commands. Every run has a receipt: `longshore receipt show last`.";
@@ -64,13 +66,13 @@ pub(crate) struct Args {
     /// Allow a capability: `clock`, `random`, `env=NAME`, `dir=/guest=./host[:rw]`, `http=SCOPE`
     #[arg(short, long, value_name = "CAPABILITY")]
     allow: Vec<String>,
+    /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
+    #[arg(long, value_name = "BINDING")]
+    secret: Vec<String>,
     /// Hold components to their manifests (`enforce`), or let pass what the operator allows and tell
     /// what the manifests forgot (`count`)
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
-    /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
-    #[arg(long, value_name = "BINDING")]
-    secret: Vec<String>,
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
@@ -84,6 +86,10 @@ pub(crate) struct Args {
     /// Decide and say what would be granted; run nothing, journal nothing
     #[arg(long)]
     dry_run: bool,
+    /// Let pass what is allowed though the manifest forgot it, and say what manifest and policy would
+    /// have sufficed
+    #[arg(long, conflicts_with = "dry_run")]
+    observe: bool,
     /// Write the journal to standard error as it grows, an entry a line, as JSON
     #[arg(long)]
     events: bool,
@@ -103,15 +109,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     for flag in &args.set {
         ask.set_flag(flag)?;
     }
-    if let Some(mode) = args.mode {
-        ask.set_mode(mode);
-    }
     let mut policy = context.policy(&args.policies)?;
     if let Some(label) = &args.label {
         policy.set_label(label);
     }
+    let mode = args.observe.then_some(Mode::Count).or(args.mode);
+    if let Some(mode) = mode {
+        ask.set_mode(mode);
+    }
     let target = component::target(&args.target, context).await?;
-    let mode = args.mode.unwrap_or_else(|| policy.mode());
+    let mode = mode.unwrap_or_else(|| policy.mode());
     let mut builder = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
@@ -129,6 +136,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let mut admitted = admitted.map_err(|error| without_input(&args, error))?;
     let printed = stdio(&mut admitted, &args, context.output)?;
     let is_command = admitted.function().is_command();
+    let watched = args.observe.then(|| observe::Watched::of(admitted.prepared()));
     let caught = signal::caught().map_err(Error::Setup)?;
     let running = admitted.start().await?;
     let (report, signal) = follow(running, args.events, caught, context.output).await?;
@@ -140,7 +148,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
         Mode::Count => forgotten(&host, &report).await,
         Mode::Enforce => Vec::new(),
     };
-    let shown = outcome::Shown { report: &report, is_command, receipt, forgotten };
+    let observed = watched.map(|watched| watched.after(&report.uses));
+    let shown = outcome::Shown { report: &report, is_command, receipt, forgotten, observed };
     shown.print(&host, printed.as_deref(), context.output).await?;
     let code = outcome::exit(&report.outcome);
     // The store finishes what it was handed before the process may end.

@@ -1,7 +1,8 @@
-//! `longshore runs`: what ran here, and what it did.
+//! `longshore runs`: what ran here, what it did, and what it shall do next.
 
 mod age;
 mod prune;
+mod steer;
 mod timeline;
 
 use longshore::journal::{History, Journal, Named, RunFilter, RunState, RunSummary};
@@ -28,12 +29,18 @@ Examples:
 
 The journal is checked while it is read: every entry's hash, and that none is missing.";
 
-/// List, show and remove what ran here
+/// List, show, steer and remove what runs here
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
     List(List),
     Show(Show),
     Prune(prune::Prune),
+    Resume(steer::Resume),
+    Signal(steer::Signal),
+    Approve(steer::Answer),
+    Cancel(steer::Cancel),
+    Wait(steer::Wait),
+    Export(Export),
 }
 
 /// List runs, newest first
@@ -69,12 +76,29 @@ pub(crate) struct Show {
     run: String,
 }
 
+/// Write a run to one file: history, components, input; secrets are in no journal
+#[derive(clap::Args, Debug)]
+pub(crate) struct Export {
+    /// The run's id, or `last`
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The file
+    #[arg(short, long, value_name = "FILE")]
+    output: std::path::PathBuf,
+}
+
 pub(crate) async fn run(command: Command, context: &Context) -> Done {
     let journal = context.journal()?;
     match command {
         Command::List(args) => list(&args, &journal, context).await,
         Command::Show(args) => show(&args, &journal, context).await,
         Command::Prune(args) => prune::run(&args, &journal, context).await,
+        Command::Resume(args) => steer::resume(args, context).await,
+        Command::Signal(args) => steer::signal(args, context).await,
+        Command::Approve(args) => steer::approve(args, context).await,
+        Command::Cancel(args) => steer::cancel(args, context).await,
+        Command::Wait(args) => steer::wait(args, &journal, context).await,
+        Command::Export(args) => export(&args, &journal, context).await,
     }
 }
 
@@ -135,6 +159,21 @@ fn component(text: &str) -> Result<Named, Error> {
     }
     let hint = "give a digest such as `sha256:` and 64 hexadecimal digits, or a name";
     text.parse().map(Named::Digest).map_err(|e| Error::bad(format!("{e}"), hint))
+}
+
+async fn export(args: &Export, journal: &Journal, context: &Context) -> Done {
+    let run = named(&args.run, journal).await?;
+    // It gives away what ran here already: nobody needs to vouch for it again.
+    let anything = longshore::trust::TrustPolicy::insecure_accept_anything();
+    let host = context.builder()?.trust(anything).store(context.store()?).build()?;
+    let bytes = host.export(run).await?;
+    crate::files::replace(&args.output, &bytes)?;
+    let document = json!({ "run": run, "file": args.output, "bytes": bytes.len() });
+    context.output.result(&document, || {
+        let size = crate::render::size(bytes.len() as u64);
+        format!("{run}  {size} in {}", args.output.display())
+    })?;
+    Ok(0)
 }
 
 async fn show(args: &Show, journal: &Journal, context: &Context) -> Done {

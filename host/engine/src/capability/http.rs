@@ -23,8 +23,8 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 
 use self::pool::{Connection, Key, Lease, Pool};
 use crate::call::Scene;
-use crate::capability::secret;
 use crate::capability::net::{Lookup, Reach, Resolver, literal};
+use crate::capability::secret;
 
 pub(crate) use rate::Rates;
 

@@ -68,7 +68,8 @@ impl Placeholders {
         let mut entropy = [0; 16];
         getrandom::fill(&mut entropy).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
         let token = format!("{MARK}{:032x}", u128::from_be_bytes(entropy));
-        let new = Placeholder { name: name.to_owned(), token, secret, binding: Arc::clone(binding) };
+        let new =
+            Placeholder { name: name.to_owned(), token, secret, binding: Arc::clone(binding) };
         let new = Arc::new(new);
         list.push(Arc::clone(&new));
         Ok(new)
@@ -84,8 +85,7 @@ impl Scene {
         binding: &SecretBinding,
     ) -> Result<Arc<Secret>, String> {
         let cell = {
-            let mut fetched =
-                self.cx.secrets().0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut fetched = self.cx.secrets().0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(fetched.entry(name.to_owned()).or_default())
         };
         cell.get_or_try_init(|| self.fetch(vault, name, binding)).await.cloned()

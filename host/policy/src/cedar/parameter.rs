@@ -12,7 +12,8 @@ pub(crate) const NAMES: &[&str] = &["host"];
 /// The annotation that says it.
 pub(crate) fn annotation(parameter: &Parameter) -> Option<(&'static str, String)> {
     match parameter {
-        Parameter::None => None,
+        // A secret's binding has a section of its own, by name.
+        Parameter::None | Parameter::Secret(_) => None,
         Parameter::Folder(folder) => Some(("host", folder.to_string_lossy().into_owned())),
     }
 }

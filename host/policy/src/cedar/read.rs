@@ -10,7 +10,7 @@ use cedar_policy_core::parser::{Loc, parse_policyset};
 use cedar_policy_core::validator::{
     ValidationError, ValidationMode, ValidationWarning, Validator, ValidatorSchema,
 };
-use longshore_model::Scope;
+use longshore_model::{CapabilityKind, Scope};
 use longshore_reference::authored::{Misread, closest, did_you_mean};
 use miette::Diagnostic;
 
@@ -142,7 +142,12 @@ fn validate(set: &PolicySet, page: &mut Page<'_>) {
             | ValidationError::InvalidEnumEntity(_) => Error::Unknown,
             _ => Error::Cedar,
         };
-        page.fail(at, kind, plain(&error.to_string()), hint);
+        let message = plain(&error.to_string());
+        let hint = match &error {
+            ValidationError::UnrecognizedActionId(_) => action_meant(&message).or(hint),
+            _ => hint,
+        };
+        page.fail(at, kind, message, hint);
     }
     let sound = page.findings.is_empty();
     for warning in warnings.filter(|_| sound) {
@@ -160,6 +165,13 @@ fn validate(set: &PolicySet, page: &mut Page<'_>) {
             _ => page.warn(at, message, hint),
         }
     }
+}
+
+/// The action that was meant by the one between quotes: Cedar's own guess is often further off.
+fn action_meant(message: &str) -> Option<String> {
+    let word = message.split('"').nth(1)?;
+    let near = closest(word, CapabilityKind::ALL.map(CapabilityKind::as_str))?;
+    Some(did_you_mean(&format!("Action::\"{near}\"")))
 }
 
 /// A message of Cedar's without the number that the policy has there.

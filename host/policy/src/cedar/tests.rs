@@ -1,6 +1,8 @@
 //! The promises of policies in Cedar: whatever is granted, Cedar itself permits for every single use;
 //! rules mean the same as their translation; and every mistake has its place.
 
+mod mistakes;
+
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Entity, EntityUID, PolicySet, RestrictedExpr};
@@ -302,132 +304,6 @@ fn a_refusal_names_the_policies_that_forbid() {
     assert_eq!(denial.forbidden_by, ["no-time"]);
     let hint = "nothing allows it while it is forbidden: change `no-time`";
     assert_eq!(denial.hint.to_string(), hint);
-}
-
-#[test]
-fn mistakes_have_a_place_a_code_and_a_suggestion() {
-    let http = "action == Action::\"http\", resource";
-    for (text, place, code, message, hint) in [
-        ("permit (principal, action, resource", (1, 36), "LS-POL-005", "unexpected end", None),
-        ("permit (principal, action, resource)\nwhen { 1 };", (2, 8), "LS-POL-005", "type", None),
-        (
-            "permit (principal, action == Action::\"htttp\", resource);",
-            (1, 30),
-            "LS-POL-006",
-            "unrecognized action",
-            Some("http"),
-        ),
-        (
-            "permit (principal in Repostory::\"r.example/x\", action, resource);",
-            (1, 22),
-            "LS-POL-006",
-            "unrecognized entity type",
-            Some("Repository"),
-        ),
-        (
-            &format!("permit (principal, {http})\nwhen {{ resource.hots == \"a\" }};"),
-            (2, 8),
-            "LS-POL-006",
-            "`hots`",
-            Some("host"),
-        ),
-        (
-            "permit (principal, action, resource)\nwhen { context.environment == \
-            Environment::\"prod\" };",
-            (2, 31),
-            "LS-POL-006",
-            "prod",
-            Some("production"),
-        ),
-        (
-            &format!("permit (principal, {http} in Http::\"ftp://a\");"),
-            (1, 58),
-            "LS-POL-007",
-            "is not an HTTP scope",
-            None,
-        ),
-        (
-            &format!("permit (principal, {http} == Http::\"https://a.example\");"),
-            (1, 58),
-            "LS-POL-007",
-            "covers many",
-            Some("resource in Http"),
-        ),
-        (
-            "permit (principal in Repository::\"flows/x\", action, resource);",
-            (1, 22),
-            "LS-POL-007",
-            "names no registry",
-            None,
-        ),
-        (
-            &format!("@scope(\"ftp://a\")\npermit (principal, {http});"),
-            (1, 1),
-            "LS-POL-007",
-            "is not an HTTP scope",
-            None,
-        ),
-        (
-            "@scope(\"https://a\")\npermit (principal, action, resource);",
-            (1, 1),
-            "LS-POL-007",
-            "needs an action of one kind",
-            Some("Action::"),
-        ),
-        (
-            &format!("@host(\"x\")\npermit (principal, {http});"),
-            (1, 1),
-            "LS-POL-007",
-            "is for policies about",
-            None,
-        ),
-        (
-            "permit (principal, action == Action::\"dir\", resource);",
-            (1, 1),
-            "LS-POL-007",
-            "needs `@host`",
-            Some("@host("),
-        ),
-        (
-            "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, \
-            action, resource);",
-            (2, 1),
-            "LS-POL-008",
-            "line 1",
-            Some("@id"),
-        ),
-        (
-            &format!("permit (principal, {http} in Env::\"TZ\");"),
-            (1, 1),
-            "LS-POL-008",
-            "does nothing",
-            None,
-        ),
-        (
-            &format!("permit (principal, {http})\nwhen {{ false }};"),
-            (1, 1),
-            "LS-POL-008",
-            "does nothing",
-            None,
-        ),
-        (
-            "permit (principal == ?principal, action, resource);",
-            (1, 1),
-            "LS-POL-005",
-            "templates are not used",
-            None,
-        ),
-    ] {
-        let error = Policy::from_cedar(text, "dir/p.cedar").unwrap_err();
-        let told = error.to_string();
-        let (line, column) = place;
-        assert!(told.starts_with(&format!("dir/p.cedar:{line}:{column}: ")), "{told}\n{text}");
-        assert!(told.contains(message), "{told}\n{text}");
-        assert_eq!(error.code(), code, "{told}\n{text}");
-        if let Some(word) = hint {
-            assert!(error.hint().unwrap_or_default().contains(word), "{:?}\n{text}", error.hint());
-        }
-    }
 }
 
 #[test]

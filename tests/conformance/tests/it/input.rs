@@ -97,7 +97,7 @@ fn a_flag_that_is_not_understood_is_told_with_the_syntax() {
     desk.write("answer.wasm", answer());
     for (flag, word) in [
         ("clok", "did you mean `clock`?"),
-        ("clock=1", "takes no value"),
+        ("clock=1", "is not `frozen:`"),
         ("http", "needs a value"),
         ("http=nonsense//", "nonsense"),
         ("dir=/data", "names no folder"),

@@ -184,7 +184,8 @@ async fn a_placeholder_in_a_body_is_found_across_chunks_and_ends_the_request() {
 async fn the_change_in_the_hint_of_a_denial_to_the_letter_allows_it() {
     let (stage, site, other) = (stage(), site(), site());
     let target = secretive(&stage);
-    let policy = both(bound(&site, "env:API_KEY", ""), allow(&[&format!("http={}", other.url(""))]));
+    let policy =
+        both(bound(&site, "env:API_KEY", ""), allow(&[&format!("http={}", other.url(""))]));
     let input = json!(["api", other.url("/page"), "authorization", "{}", ""]).to_string();
     let request = ask(&target, "send", input);
     let ran = stage.run(&request.clone().allow(policy)).await;
@@ -224,9 +225,7 @@ async fn seeing_the_value_is_another_louder_capability() {
     assert!(denied[0].hint.contains("--allow reveal=api"), "{denied:?}");
     let ran = stage.run(&request.allow(both(policy, allow(&["reveal=api"])))).await;
     assert_eq!(ran.value(), VALUE.len());
-    let told = |event: &Event| {
-        matches!(event, Event::EffectStarted(e) if e.what == Effect::Reveal { name: "api".into() })
-    };
+    let told = |event: &Event| matches!(event, Event::EffectStarted(e) if e.what == Effect::Reveal { name: "api".into() });
     assert!(ran.events().any(told), "each revelation is journaled");
     is_nowhere(&stage, &ran);
 }
@@ -273,9 +272,10 @@ async fn a_source_that_fails_or_blocks_is_a_retryable_failure_within_the_deadlin
         let request = ask(&target, "placeholder", json!(["api"]).to_string()).allow(policy);
         let ran = stage.run(&request).await;
         let failure = ran.failure();
-        assert_eq!((&failure["class"], &failure["code"]), (
-            &json!("retryable"), &json!("secret-unavailable")
-        ));
+        assert_eq!(
+            (&failure["class"], &failure["code"]),
+            (&json!("retryable"), &json!("secret-unavailable"))
+        );
         assert!(failure["message"].as_str().unwrap().contains(code), "{source}: {failure}");
         assert!(started.elapsed() < std::time::Duration::from_secs(10), "{source}");
         is_nowhere(&stage, &ran);

@@ -114,6 +114,8 @@ mod deeds {
             Paths::RenameBetween => once(rename("inside.txt", "/other", "mine.txt")),
             Paths::WriteReadOnly => write_read_only(),
             Paths::OpenFlags => open_flags(),
+            Paths::ReplacedDirectory => replace_directory(),
+            Paths::Pipe => once(read("pipe")),
             Paths::Device => read_each(named(&["planted-null", "planted-tty"])),
             Paths::Nul
             | Paths::LongName
@@ -260,6 +262,25 @@ mod deeds {
         refused.sort_unstable();
         refused.dedup();
         Err(format!("{count} combinations: {}", refused.join(", ")))
+    }
+
+    /// `/data` holds the directory that is granted as `/other`.
+    fn replace_directory() -> Result<String, String> {
+        let replace = || {
+            let data = dir("/data")?;
+            data.rename_at("other", &data, "was-other")?;
+            data.symlink_at("../outside", "other")
+        };
+        if let Err(code) = dir("/other").and_then(|other| {
+            let flags = DescriptorFlags::READ;
+            other.open_at(PathFlags::SYMLINK_FOLLOW, "secret.txt", OpenFlags::empty(), flags)
+        }) {
+            return match replace() {
+                Ok(()) => Err(format!("replaced; before that {}", code.name())),
+                Err(code) => Err(code.name().to_owned()),
+            };
+        }
+        Ok("the secret".to_owned())
     }
 
     fn end_of_time() -> Result<String, String> {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use longshore::engine::Allocation;
-use longshore::model::{FaultKind, LimitName, Outcome};
+use longshore::engine::{Allocation, Answer, Resolve, Resolver};
+use longshore::model::{Denied, Event, FaultKind, LimitName, Outcome};
 use longshore::policy::Policy;
 use longshore::{Longshore, Request, Target};
 use longshore_test_support::{guests, workspace};
@@ -32,13 +32,39 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static GROUNDS: LazyLock<[Ground; 2]> = LazyLock::new(|| {
     // Built before anything is timed.
     GUESTS.iter().for_each(|name| drop(built(name)));
-    [Allocation::OnDemand, Allocation::Pooling].map(|how| Ground { stage: Stage::of(how) })
+    [Allocation::OnDemand, Allocation::Pooling].map(|allocation| Ground {
+        allocation,
+        stage: Stage::with(|b| b.allocation(allocation).resolver(Resolver::new(Liar::default()))),
+    })
 });
 /// The footprint is the whole process's: attacks go one by one.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// The resolver of the grounds: it knows a few names, and lies about them.
+#[derive(Default)]
+struct Liar(AtomicU32);
+
+impl Resolve for Liar {
+    fn resolve(&self, name: String) -> Answer {
+        let asked = self.0.fetch_add(1, Ordering::Relaxed);
+        let found: &[&str] = match name.as_str() {
+            "loopback.test" => &["127.0.0.1"],
+            "mixed.test" => &["1.1.1.1", "127.0.0.1"],
+            "metadata.test" => &["169.254.169.254"],
+            // Never the same twice, and never where it may go.
+            "rebound.test" => {
+                [&["127.0.0.1"][..], &["1.1.1.1", "::1"], &["10.0.0.1"]][asked as usize % 3]
+            }
+            _ => return Box::pin(async { Err(std::io::ErrorKind::NotFound.into()) }),
+        };
+        let found = found.iter().map(|address| address.parse().unwrap()).collect();
+        Box::pin(async move { Ok(found) })
+    }
+}
+
 /// A host to attack.
 pub(crate) struct Ground {
+    pub(crate) allocation: Allocation,
     pub(crate) stage: Stage,
 }
 
@@ -70,7 +96,7 @@ impl Ground {
 }
 
 /// The guests in Rust.
-const GUESTS: [&str; 2] = ["paths", "host"];
+const GUESTS: [&str; 4] = ["paths", "host", "http", "sockets"];
 
 fn built(name: &str) -> Vec<u8> {
     let folder = workspace().join("tests/hostile-guests").join(name);
@@ -105,8 +131,20 @@ pub(crate) fn stopped(ran: &Ran, kind: FaultKind, code: &str) {
 
 /// The guest came back and tells how it was refused.
 pub(crate) fn refused(ran: &Ran, how: &str) {
+    assert_eq!(told(ran), how);
+}
+
+/// The denials that the journal holds.
+pub(crate) fn denials(ran: &Ran) -> Vec<&Denied> {
+    ran.events()
+        .filter_map(|event| if let Event::Denied(denied) = event { Some(denied) } else { None })
+        .collect()
+}
+
+/// What the guest, which was refused, tells.
+pub(crate) fn told(ran: &Ran) -> String {
     match &ran.report.outcome {
-        Outcome::Failed(told) => assert_eq!(told.read::<String>().unwrap(), how),
+        Outcome::Failed(told) => told.read().unwrap(),
         other => panic!("it was not refused: {other:#?}"),
     }
 }

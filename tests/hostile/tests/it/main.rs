@@ -6,9 +6,16 @@
 #[path = "../../../e2e/tests/it/artifacts.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod artifacts;
+mod calls;
 mod ground;
+mod http;
 mod paths;
+#[path = "../../../e2e/tests/it/publish.rs"]
+#[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
+mod publish;
 mod resources;
+mod server;
+mod sockets;
 #[path = "../../../e2e/tests/it/stage.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod stage;

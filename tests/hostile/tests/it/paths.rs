@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use longshore::Request;
 use longshore::model::LimitName;
 use longshore_hostile::Paths;
 use tempfile::TempDir;
 
 use crate::ground::{Ground, attack, refused};
-use crate::stage::{Ran, allow, both, ceiling};
+use crate::stage::{allow, both, ceiling};
 
 /// What lies outside.
 const SECRET: &str = "the secret";
@@ -62,14 +63,13 @@ impl Field {
     }
 }
 
-async fn run(ground: &Ground, what: Paths, grants: &[String]) -> Ran {
+fn request(ground: &Ground, what: Paths, grants: &[String]) -> Request {
     let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
     let policy = both(
         both(allow(&["clock", "random"]), allow(&grants)),
         ceiling(LimitName::DeadlineMs, 10_000),
     );
-    let input = format!("[\"{}\"]", what.name());
-    ground.run(&attack(&ground.guest("paths"), &input, policy)).await
+    attack(&ground.guest("paths"), &format!("[\"{}\"]", what.name()), policy)
 }
 
 /// Carries out `attack`; it must be refused as is said here.
@@ -83,12 +83,19 @@ pub(crate) async fn meet(ground: &Ground, attack: Paths) {
             vec![field.grant("/data", "data", "ro"), rw("/other", "other")]
         }
         Paths::WriteReadOnly | Paths::OpenFlags => vec![field.grant("/data", "data", "ro")],
+        Paths::ReplacedDirectory => vec![rw("/data", "data"), rw("/other", "data/other")],
         _ => vec![rw("/data", "data")],
     };
     let swapping = (attack == Paths::LinkRace).then(|| Swapping::start(&data));
-    let ran = run(ground, attack, &grants).await;
+    let ran = ground.run(&request(ground, attack, &grants)).await;
     drop(swapping);
     refused(&ran, expected(attack));
+    if attack == Paths::ReplacedDirectory {
+        // The link now stands where the grant pointed to: the next run must not follow it.
+        let request = request(ground, attack, &grants);
+        let error = ground.stage.host.request(&request).await.expect_err("it must not run");
+        assert!(error.to_string().contains("data/other"), "{error:#?}");
+    }
     field.unharmed(true);
 }
 
@@ -106,6 +113,10 @@ fn prepare(attack: Paths, data: &Path) {
         Paths::Device => {
             link("/dev/null", "planted-null");
             link("/dev/tty", "planted-tty");
+        }
+        Paths::Pipe => {
+            let made = std::process::Command::new("mkfifo").arg(data.join("pipe")).status();
+            assert!(made.unwrap().success());
         }
         Paths::LinkRace => {
             std::fs::create_dir(data.join("honest")).unwrap();
@@ -144,6 +155,8 @@ fn expected(attack: Paths) -> &'static str {
             "from outside: not-permitted, to outside: not-permitted, \
              of a link that leads out: invalid"
         }
+        Paths::ReplacedDirectory => "replaced; before that no-entry",
+        Paths::Pipe => "not-permitted",
         Paths::HardLinkToWrite => "not-permitted",
         Paths::RenameOut => "out: not-permitted, in: not-permitted",
         Paths::RenameBetween => "not-permitted",

@@ -30,6 +30,8 @@ pub(super) fn text(statement: &Statement) -> String {
     if let Some(grant) = &predicate.grant {
         let scopes = grant.scopes.iter();
         rows.extend(scopes.map(|(s, rule)| row("granted", format!("{s}  by `{rule}`"))));
+        let modes = grant.modes.iter();
+        rows.extend(modes.map(|(s, mode)| row("mode", format!("{s} = {mode}"))));
     }
     rows.extend(predicate.policy.iter().map(|p| row("policy", p.to_string())));
     for dependency in &predicate.dependencies {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use longshore::model::{Fault, FaultKind, Forgotten, Json, Outcome, RunId, Usage};
+use longshore::policy::Observed;
 use longshore::reference::Digest;
 use longshore::{Longshore, Report};
 use serde::Serialize;
@@ -14,12 +15,14 @@ use crate::output::{Output, Tone};
 use crate::render::{brief, duration, indent, size};
 
 /// A finished run, and what is to be said of it.
-pub(super) struct Shown<'r> {
-    pub(super) report: &'r Report,
-    pub(super) is_command: bool,
-    pub(super) receipt: Option<&'r Path>,
+pub(crate) struct Shown<'r> {
+    pub(crate) report: &'r Report,
+    pub(crate) is_command: bool,
+    pub(crate) receipt: Option<&'r Path>,
     /// What passed though the manifest does not ask for it.
-    pub(super) forgotten: Vec<Forgotten>,
+    pub(crate) forgotten: Vec<Forgotten>,
+    /// What would have sufficed, where somebody asked.
+    pub(crate) observed: Option<Vec<Observed>>,
 }
 
 /// The JSON document of a run.
@@ -34,6 +37,8 @@ struct Document<'r> {
     usage: &'r Usage,
     journal: Digest,
     receipt: Receipt,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<&'r [Observed]>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +66,7 @@ struct Receipt {
 }
 
 /// The exit status of an outcome (`docs/errors.md`, "Exit codes").
-pub(super) fn exit(outcome: &Outcome) -> u8 {
+pub(crate) fn exit(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Ok(_) => 0,
         Outcome::Failed(_) => 1,
@@ -76,7 +81,7 @@ pub(super) fn exit(outcome: &Outcome) -> u8 {
 
 impl Shown<'_> {
     /// Prints the result, and the summary beside it.
-    pub(super) async fn print(
+    pub(crate) async fn print(
         &self,
         host: &Longshore,
         printed: Option<&Mutex<Vec<u8>>>,
@@ -112,6 +117,9 @@ impl Shown<'_> {
             output.say(&format!("    {hint}: add to `longshore.toml`: `{manifest}`"));
         }
         self.summary(output);
+        if let Some(observed) = &self.observed {
+            output.say(&super::observe::text(observed, self.report.uses.more));
+        }
         Ok(())
     }
 
@@ -139,6 +147,7 @@ impl Shown<'_> {
                 digest: self.report.receipt_digest,
                 path: self.receipt.map(|path| path.display().to_string()),
             },
+            observed: self.observed.as_deref(),
         }
     }
 

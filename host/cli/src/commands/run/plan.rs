@@ -62,6 +62,8 @@ fn granted(grant: &GrantRecord) -> Vec<[String; 2]> {
     if rows.is_empty() {
         rows.push(row("granted", "nothing".to_owned()));
     }
+    let modes = grant.modes.iter();
+    rows.extend(modes.map(|(scope, mode)| row("mode", format!("{scope} = {mode}"))));
     let settings = grant.settings.iter();
     rows.extend(settings.map(|(name, value)| row("setting", format!("{name} = {value}"))));
     for &(name, unit, usual) in LIMITS {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use longshore::journal::{Entry, History, RunState};
 use longshore::model::{
-    CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
+    Answer, CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
 };
 use longshore::reference::Digest;
 
@@ -142,6 +142,57 @@ impl Steps {
                 let much = format!("{out}{}", duration(end.usage.wall_us));
                 self.row(at, 0, format!("run {word}"), much);
             }
+            other => self.durable(at, other),
+        }
+    }
+
+    /// What only runs of workflows have.
+    fn durable(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::AttemptFailed(failed) => {
+                let (depth, name) = self.depths.get(&failed.call).cloned().unwrap_or_default();
+                let (word, _) = ending(&failed.outcome);
+                let what = format!("x {name} attempt {} {word}", failed.attempt);
+                self.row(at, depth, what, format!("again {}", failed.next.rfc3339()));
+            }
+            Event::Asked(asked) => {
+                let depth = self.depth(Some(asked.call));
+                let what = format!("? {}", brief(&asked.what.describe(), 120));
+                self.row(at, depth, what, format!("step {}.{}", asked.call, asked.step));
+            }
+            Event::Answered(answered) => {
+                let depth = self.depth(Some(answered.call));
+                let what = match &answered.answer {
+                    Answer::Fired => "its time has come".to_owned(),
+                    Answer::Approved(d) => format!("`{}` by {}: {}", d.choice, d.by, d.comment),
+                    Answer::Silence { choice } => format!("`{choice}`, since nobody answered"),
+                    Answer::Child(outcome) => format!("the child ended: {}", ending(outcome).0),
+                };
+                let step = format!("step {}.{}", answered.call, answered.step);
+                self.row(at, depth, format!("! {}", brief(&what, 120)), step);
+            }
+            Event::Signalled(signal) => {
+                let what = format!("! signal `{}`", brief(&signal.name, 60));
+                self.row(at, 1, what, size(signal.payload.as_str().len() as u64));
+            }
+            Event::CancelRequested(cancel) => {
+                let what = format!("! asked to end: {}", brief(&cancel.reason, 80));
+                self.row(at, 1, what, String::new());
+            }
+            Event::RunResumed(resumed) => {
+                let name = self.names.get(&resumed.component).cloned();
+                let what = format!("run goes on with {}", name.unwrap_or_else(|| "?".to_owned()));
+                self.row(at, 0, what, String::new());
+            }
+            Event::RunDiverged(divergence) => {
+                self.row(
+                    at,
+                    0,
+                    format!("run diverged {}", brief(&divergence.to_string(), 160)),
+                    String::new(),
+                );
+            }
+            _ => {}
         }
     }
 

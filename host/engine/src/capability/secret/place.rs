@@ -141,9 +141,10 @@ fn bound(
         scene.deny_secret(asked.clone(), rule, hint);
         Err(Error::HttpRequestDenied)
     };
-    let covers = binding.hosts().iter().any(|scope| {
-        scope.covers(scheme, host, port) && scope.covers_request(method, path)
-    });
+    let covers = binding
+        .hosts()
+        .iter()
+        .any(|scope| scope.covers(scheme, host, port) && scope.covers_request(method, path));
     if !covers {
         let mut hosts: Vec<_> = binding.hosts().iter().map(ToString::to_string).collect();
         hosts.push(server);
@@ -178,10 +179,11 @@ fn replaced(
         let hint = format!("write `{form}`, or the placeholder alone");
         return Err(deny("the header holds more than the operator's format", hint));
     }
-    let mut header = HeaderValue::from_bytes(written(binding, secret).as_bytes()).map_err(|_| {
-        let hint = "keep a value without line breaks, or let it be revealed".to_owned();
-        deny("the value has bytes that no header can hold", hint)
-    })?;
+    let mut header =
+        HeaderValue::from_bytes(written(binding, secret).as_bytes()).map_err(|_| {
+            let hint = "keep a value without line breaks, or let it be revealed".to_owned();
+            deny("the value has bytes that no header can hold", hint)
+        })?;
     header.set_sensitive(true);
     Ok(header)
 }

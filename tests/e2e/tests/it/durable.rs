@@ -1,0 +1,6 @@
+//! Workflows that outlive their host: every word of theirs, crashes at every entry of the journal, and what is counted outside.
+
+mod crashes;
+mod harbour;
+mod histories;
+mod words;
