@@ -7,10 +7,8 @@ use guest_wit_component::WitPrinter;
 use guest_wit_parser::{Resolve, SourceMap, TypeDefKind, UnresolvedPackageGroup};
 
 /// The package with `types`, which every failure comes from; frozen, so it can live in the macro.
-const ACTION_WIT: &[(&str, &str)] = &[
-    ("action.wit", include_str!("../../../wit/longshore-action-0.1.0/action.wit")),
-    ("secrets.wit", include_str!("../../../wit/longshore-action-0.1.0/secrets.wit")),
-];
+const ACTION_WIT: &[(&str, &str)] =
+    &[("action.wit", include_str!("../../../wit/longshore-action-0.1.0/action.wit"))];
 
 /// Everything that is imported, ready to be pasted behind a main package.
 pub(crate) struct Dependencies {

@@ -226,7 +226,7 @@ mod tests {
 
     fn usage() -> impl Strategy<Value = Usage> {
         let count = || prop_oneof![Just(0), Just(u64::MAX), any::<u64>()];
-        proptest::array::uniform9(count()).prop_map(|n| Usage {
+        proptest::array::uniform15(count()).prop_map(|n| Usage {
             wall_us: n[0],
             memory_bytes: n[1],
             stdout_bytes: n[2],
@@ -235,7 +235,13 @@ mod tests {
             http_requests: n[5],
             http_sent_bytes: n[6],
             http_received_bytes: n[7],
-            calls: n[8],
+            egress_sent_bytes: n[8],
+            egress_received_bytes: n[9],
+            connections: n[10],
+            datagrams: n[11],
+            lookups: n[12],
+            calls: n[13],
+            spent_micros: n[14],
         })
     }
 
