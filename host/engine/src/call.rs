@@ -514,7 +514,6 @@ impl Scene {
             lookups: read(&self.counters.lookups),
             calls: read(&self.counters.calls),
             spent_micros: read(&self.counters.spent_micros),
-            ..Usage::default()
         }
     }
 }

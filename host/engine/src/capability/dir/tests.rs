@@ -35,6 +35,7 @@ fn mounts(access: Access, ceilings: &[(LimitName, u64)]) -> Arc<Mounts> {
         role: Role::Root,
         imports: vec!["wasi:filesystem/types@0.2.6".to_owned()],
         manifest: None,
+        signers: Vec::new(),
     };
     let grant = Arc::new(policy.decide(&needs).unwrap());
     let start = RunStarted {
@@ -52,6 +53,8 @@ fn mounts(access: Access, ceilings: &[(LimitName, u64)]) -> Arc<Mounts> {
         input: Json::null(),
         engine: String::new(),
         host: String::new(),
+        seed: None,
+        parent: None,
     };
     let journal = Journal::in_memory(Arc::new(Still));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
