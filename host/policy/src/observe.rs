@@ -202,6 +202,7 @@ mod tests {
             imports: Vec::new(),
             manifest: Some(Manifest::from_toml(ASKS, "longshore.toml").unwrap()),
             signers: Vec::new(),
+            signers: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_engine::{Children, Function, Halt, RunContext, RunOptions, Stdio};
+use longshore_engine::{Children, Function, Halt, RunContext, RunOptions, Stdio, Uses};
 use longshore_journal::{Entry, History, Run, Waiting, WaitsOn};
 use longshore_model::{
     Event, Fault, FaultKind, Outcome, RunEnded, RunId, RunResumed, RunStarted, Timestamp, Usage,
@@ -46,7 +46,7 @@ pub(crate) struct Drive {
 
 /// How a leg ended.
 enum Leg {
-    Ended(Outcome, Usage),
+    Ended(Outcome, Usage, Uses),
     Halted(Halt),
 }
 
@@ -66,10 +66,12 @@ impl Drive {
         let (mut run, mut entries) = (run, entries);
         loop {
             let halt = match self.leg(&run, &entries, &seat).await? {
-                Leg::Ended(outcome, usage) => {
+                Leg::Ended(outcome, usage, uses) => {
                     let ended = RunEnded { outcome: outcome.clone(), usage };
-                    let closed = run.close(ended).await?;
-                    return self.host.seal(closed, outcome, usage).await;
+                    let closed = run.close_and_read(ended).await?;
+                    let report = self.host.seal(closed, outcome, usage).await?;
+                    // Those of the last stretch in memory; it repeats the ones before.
+                    return Ok(Report { uses, ..report });
                 }
                 Leg::Halted(halt) => halt,
             };
@@ -112,7 +114,7 @@ impl Drive {
         tokio::select! {
             biased;
             ended = &mut driving => Ok(match ended {
-                Ok(outcome) => Leg::Ended(outcome, cx.usage()),
+                Ok(outcome) => Leg::Ended(outcome, cx.usage(), cx.uses()),
                 Err(halt) => Leg::Halted(halt),
             }),
             () = self.cancel.asked() => {
@@ -120,7 +122,7 @@ impl Drive {
                     self.host.children(start).cancel(child);
                 }
                 let fault = Fault::new(FaultKind::Cancelled, "the run was cancelled");
-                Ok(Leg::Ended(Outcome::Fault(fault), cx.usage()))
+                Ok(Leg::Ended(Outcome::Fault(fault), cx.usage(), cx.uses()))
             }
             failed = &mut letters => Err(failed.into()),
         }
@@ -219,6 +221,7 @@ impl Host {
             journal: history.head(),
             receipt_digest: receipt.receipt.digest,
             receipt: receipt.receipt.bytes,
+            uses: Uses::default(),
         })
     }
 }

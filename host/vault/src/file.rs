@@ -56,6 +56,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -203,7 +203,7 @@ mod tests {
         let fleeting = area.fleeting().unwrap();
         let once = fleeting.0.clone();
         fs::create_dir_all(once.join("closed/inner")).unwrap();
-        fs::set_permissions(once.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(once.join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
         drop(fleeting);
         assert!(!once.exists() && path.exists());
         drop(area);

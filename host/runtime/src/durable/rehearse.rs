@@ -302,6 +302,7 @@ impl Assembly<'_> {
             role,
             imports: crate::admit::guarded(&compiled),
             manifest: compiled.manifest().cloned(),
+            signers: compiled.signers().to_vec(),
         };
         let grant = self
             .policy

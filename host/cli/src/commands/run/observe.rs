@@ -36,6 +36,7 @@ impl Watched {
             role,
             imports: compiled.imports().to_vec(),
             manifest: compiled.manifest().cloned(),
+            signers: compiled.signers().to_vec(),
         };
         self.0.push((needs, Arc::clone(ready.grant())));
         for (interface, below) in ready.links().iter() {
