@@ -202,7 +202,6 @@ mod tests {
             imports: Vec::new(),
             manifest: Some(Manifest::from_toml(ASKS, "longshore.toml").unwrap()),
             signers: Vec::new(),
-            signers: Vec::new(),
         }
     }
 

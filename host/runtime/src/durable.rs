@@ -51,6 +51,10 @@ enum Leg {
 }
 
 /// What came after a wait.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once for a wait, and nearly always the large one"
+)]
 enum Woken {
     /// The run is ours again.
     Taken(Run, History),
