@@ -6,6 +6,7 @@ use longshore::Verdict;
 use longshore::model::{Outcome, RunId};
 use serde_json::json;
 
+use super::policy::Policies;
 use super::{Done, verify};
 use crate::component;
 use crate::context::{Context, read_bytes};
@@ -65,7 +66,7 @@ pub(crate) async fn rehearse(args: Rehearse, context: &Context) -> Done {
     let host = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
-        .policy(context.policy(None)?)
+        .policy(context.policy(&Policies::default())?)
         .store(context.store()?)
         .build()?;
     let runs = match args.runs.is_empty() {

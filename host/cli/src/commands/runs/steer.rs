@@ -1,6 +1,5 @@
 //! Steering runs: going on with them, and telling them something.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use longshore::journal::{Journal, RunState};
@@ -10,6 +9,7 @@ use longshore::{Approve, Longshore, Resume as With, Running};
 use serde_json::json;
 
 use super::named;
+use crate::commands::policy::Policies;
 use crate::commands::{Done, run::outcome, verify};
 use crate::component;
 use crate::context::{Context, read_text};
@@ -55,9 +55,8 @@ pub(crate) struct Resume {
     /// Give a setting its value
     #[arg(short, long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// The policy of what is allowed, instead of the one in the settings
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    policies: Policies,
     #[command(flatten)]
     trust: verify::Trust,
 }
@@ -129,7 +128,7 @@ pub(super) async fn resume(args: Resume, context: &Context) -> Done {
     let host = context
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
-        .policy(context.policy(args.policy.as_deref())?)
+        .policy(context.policy(&args.policies)?)
         .store(context.store()?)
         .build()?;
     let Some(run) = &args.run else { return resume_all(&host, context).await };
