@@ -65,10 +65,10 @@ fn kept(history: &History, harbour: &Harbour) -> BTreeMap<String, usize> {
                     steps.insert(call.call, (path, *step));
                 }
             }
-            Event::Asked(request) => {
-                if !matches!(request.what, longshore::model::Ask::Version { .. }) {
-                    *asked.entry(request.call).or_default() += 1;
-                }
+            Event::Asked(request)
+                if !matches!(request.what, longshore::model::Ask::Version { .. }) =>
+            {
+                *asked.entry(request.call).or_default() += 1;
             }
             Event::CallEnded(call) => ended.push(call.call),
             _ => {}
