@@ -193,7 +193,7 @@ async fn what_a_call_sends_and_receives_in_all_is_bounded() {
     assert_eq!(ran.value(), json!([2, null]));
     let ran = stage.run(&many(&stage, &liar.url(), 3).allow(received)).await;
     ran.hit(FaultKind::Budget, LimitName::EgressReceivedBytes);
-    let sent = tight(LimitName::EgressSentBytes, 50);
+    let sent = tight(LimitName::EgressSentBytes, 40);
     let ran = stage.run(&many(&stage, &liar.url(), 1).allow(sent)).await;
     ran.hit(FaultKind::Budget, LimitName::EgressSentBytes);
 }
