@@ -82,11 +82,12 @@ impl RunContext {
     pub fn durable(run: Run, options: RunOptions, entries: &[Entry]) -> Self {
         let mode = if options.replay { Mode::Replay } else { Mode::Live };
         let ledger = Ledger::new(run, mode);
-        let usage = Mutex::new(ledger.load(entries));
+        let usage = ledger.load(entries);
+        let spent = AtomicU64::new(usage.spent_micros);
         let slots = tokio::sync::Semaphore::new(MAX_STARTED);
         Self(Arc::new(RunShared {
             ledger,
-            usage,
+            usage: Mutex::new(usage),
             secrets: secret::Fetched::default(),
             uses: Mutex::default(),
             rates: Rates::default(),
@@ -97,7 +98,7 @@ impl RunContext {
             elapsed: Arc::default(),
             area: Mutex::default(),
             made: AtomicU64::new(0),
-            spent: AtomicU64::new(0),
+            spent,
         }))
     }
 
