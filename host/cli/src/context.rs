@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -180,8 +180,12 @@ impl Context {
     /// What was approved on this host.
     pub(crate) fn approvals(&self) -> Result<Approvals, Error> {
         let path = self.home()?.approvals();
-        match std::fs::exists(&path) {
-            Ok(false) => Ok(Approvals::default()),
+        // Whether there can be a home at all is found out by whoever needs it.
+        let none = |error: &std::io::Error| {
+            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        };
+        match std::fs::metadata(&path) {
+            Err(error) if none(&error) => Ok(Approvals::default()),
             _ => Ok(Approvals::from_json(&read_text(&path)?, &path.display().to_string())?),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use longshore::engine::Compiled;
-use longshore::model::LimitName;
+use longshore::model::{LIMITS, LimitName};
 use longshore::policy::{Asked, scopes_of, widening};
 use longshore::reference::Manifest;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     let old = component::look(&host, &old, context).await?;
     let new = component::target(&args.new, context).await?;
     let new = component::look(&host, &new, context).await?;
-    let changes = Changes::between(&old.compiled, &new.compiled);
+    let changes = Changes::between((&args.old, &old.compiled), (&args.new, &new.compiled));
     context.output.result(&changes, || changes.text())?;
     Ok(if args.exit_code && changes.widens() { 4 } else { 0 })
 }
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
 /// What differs between two versions of a component.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) struct Changes {
+struct Changes {
     old: String,
     new: String,
     /// What the new one asks for beyond the old one.
@@ -93,13 +93,13 @@ impl Difference {
 }
 
 impl Changes {
-    pub(crate) fn between(old: &Compiled, new: &Compiled) -> Self {
+    fn between((old_name, old): (&str, &Compiled), (new_name, new): (&str, &Compiled)) -> Self {
         let requests = |c: &Compiled| c.manifest().map_or_else(Vec::new, |m| m.requests.clone());
         let imports = |c: &Compiled| c.imports().iter().cloned().collect();
         let dependencies = |c: &Compiled| c.manifest().map(needed).unwrap_or_default();
         Self {
-            old: old.name().to_owned(),
-            new: new.name().to_owned(),
+            old: old_name.to_owned(),
+            new: new_name.to_owned(),
             widened: widening(&scopes_of(old.manifest()), &requests(new)),
             narrowed: widening(&scopes_of(new.manifest()), &requests(old)),
             limits: limits(old.manifest(), new.manifest()),
@@ -122,7 +122,8 @@ impl Changes {
         }));
         rows.extend(self.limits.iter().map(|limit| {
             let number = |n: Option<u64>| n.map_or_else(|| "default".to_owned(), |n| n.to_string());
-            let sign = if limit.new > limit.old { '+' } else { '-' };
+            let usual = LIMITS.iter().find(|(name, ..)| *name == limit.name).map(|l| l.2);
+            let sign = if limit.new.or(usual) > limit.old.or(usual) { '+' } else { '-' };
             let change = format!("{} → {}", number(limit.old), number(limit.new));
             [format!("{sign} limit {}", limit.name), change]
         }));

@@ -41,9 +41,11 @@ fn proxies_and_credentials_of_the_environment_are_not_used() {
 #[test]
 fn what_a_manifest_forgot_is_told_at_the_end_where_it_is_counted() {
     let (desk, site) = (Desk::new(), site());
-    let asks =
-        "[[capabilities.http]]\nscope = \"http://a.example\"\nreason = \"x\"\noptional = true\n";
-    desk.write("egress.wasm", with_manifest(&guest("egress"), asks));
+    let asks = format!(
+        "{STANDARD}[[capabilities.http]]\nscope = \"http://a.example\"\nreason = \"x\"\n\
+         optional = true\n"
+    );
+    desk.write("egress.wasm", with_manifest(&guest("egress"), &asks));
     let (input, allowed) =
         (format!("[\"{}\",1]", site.url("/page")), format!("http=http://{}", site.address()));
     let run = ["run", "egress.wasm", "-f", "many", "-i", &input, "--allow", &allowed];

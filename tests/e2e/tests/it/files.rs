@@ -161,7 +161,7 @@ async fn bytes_files_and_open_files_end_at_their_limits() {
     let fine = stage.run(&steps(&target, &many).allow(open.clone())).await;
     assert_eq!(answers(&fine)[3].len(), 100_000);
     let ran = stage.run(&steps(&target, &["open-many /data/a 11"]).allow(open)).await;
-    ran.hit(FaultKind::Resources, LimitName::OpenFiles);
+    ran.hit(FaultKind::Budget, LimitName::OpenFiles);
 }
 
 #[tokio::test]
@@ -363,7 +363,7 @@ async fn through_wasi_0_3_the_same_budgets_hold() {
     ran.hit(FaultKind::Budget, LimitName::FilesCreated);
     let open = both(rw, ceiling(LimitName::OpenFiles, 10));
     let ran = stage.run(&steps(&target, &["open-many /data/a 11"]).allow(open)).await;
-    ran.hit(FaultKind::Resources, LimitName::OpenFiles);
+    ran.hit(FaultKind::Budget, LimitName::OpenFiles);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::stage::{Ran, Stage, allow, ask, both, ceiling};
 /// The longest that an attack may take before we say that it hung the host.
 const HANGS: Duration = Duration::from_secs(60);
 /// What a process may hold more after attacks than before, in bytes: allocators keep some of what is freed.
-const SLACK: u64 = 24 << 20;
+const SLACK: u64 = 48 << 20;
 /// How often each attack is repeated once the host is warm.
 const REPEATS: usize = 2;
 

@@ -134,12 +134,13 @@ fn expected(what: Http) -> &'static str {
         H::LengthLie | H::LengthShort => "HttpRequestBodySize",
         H::Connect => "HttpRequestMethodInvalid",
         // Answers that are none.
-        H::EndlessHead | H::LargeHeader | H::OddLength | H::TwoLengths => "HttpProtocolError",
+        H::EndlessHead | H::LargeHeader => "HttpResponseHeaderSectionSize",
+        H::OddLength | H::TwoLengths => "HttpProtocolError",
         H::BreakOff | H::OddChunk | H::Trailers => "stream failed",
         H::Bomb => "200 9750 bytes as they were sent",
         // What is hidden behind the answer stays hidden.
         H::BothLengths => "200 and nothing",
-        H::Switch => "101 and nothing",
+        H::Switch => "HttpUpgradeFailed",
         H::SecretInUrl => {
             "200 the-servers-secret, HttpRequestDenied, HttpRequestDenied, HttpRequestDenied"
         }

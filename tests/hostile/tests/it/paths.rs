@@ -166,9 +166,7 @@ fn expected(attack: Paths) -> &'static str {
              date the open: not-permitted, truncate: not-permitted, write: not-permitted, \
              write a stream: not-permitted, append: not-permitted"
         }
-        Paths::OpenFlags => {
-            "960 combinations: invalid, no-entry, not-directory, not-permitted, unsupported"
-        }
+        Paths::OpenFlags => "960 combinations: no-entry, not-directory, not-permitted, unsupported",
         Paths::Device => "planted-null: not-permitted, planted-tty: not-permitted",
         Paths::Nul => "after: invalid, before: invalid",
         Paths::LongName => "300: name-too-long, 5000: name-too-long, 1000000: name-too-long",
