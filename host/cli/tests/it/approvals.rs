@@ -70,3 +70,18 @@ fn approvals_that_cannot_be_read_stop_every_run() {
     assert_eq!(json(&output)["error"]["code"], "LS-POL-004");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn an_observed_run_tells_what_manifest_and_policy_would_have_sufficed() {
+    let home = Home::new();
+    project(&home, "one", "1.0.0", &format!("{CLOCK}[capabilities.random]\nreason = \"ids\"\n"));
+    let run = "run one -f sleep -i [1] --allow clock --allow random --observe --json";
+    let seen = json(&longshore(&home, run))["observed"][0].clone();
+    assert_eq!(seen["used"], serde_json::json!(["clock"]), "{seen}");
+    for side in ["manifest", "policy"] {
+        let changes = seen[side].as_array().unwrap().iter();
+        let changes: Vec<_> = changes.map(|change| (&change["what"], &change["scope"])).collect();
+        let expected = [("keep".into(), "clock".into()), ("remove".into(), "random".into())];
+        assert_eq!(changes, expected.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>(), "{seen}");
+    }
+}
