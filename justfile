@@ -86,8 +86,7 @@ fuzz seconds="300" *targets: setup
     #!/usr/bin/env bash
     set -euo pipefail
     if ! cargo fuzz --version >/dev/null 2>&1; then
-      echo "cargo-fuzz is not installed: tests/tools/install.sh --only cargo" >&2
-      exit 1
+      tests/tools/install.sh --only fuzz
     fi
     cd fuzz
     # libFuzzer needs the compiler's instrumentation; the sanitizers would find little in safe Rust, and cost most of the speed.

@@ -3,10 +3,11 @@
 #
 # cosign, oras and crane come from newer Debian suites, out of the mirror that apt already uses and under
 # apt's signature checks, and are unpacked into a folder of ours: nothing is installed system-wide and no
-# other package is upgraded. just, cargo-deny and cargo-fuzz are built by cargo. Every step is skipped when its result
+# other package is upgraded. just and cargo-deny are built by cargo, and so is cargo-fuzz,
+# which only `just fuzz` needs, with `--only fuzz`. Every step is skipped when its result
 # is there already, so a second run costs nothing.
 #
-#   tests/tools/install.sh [--only debian|cargo] [FOLDER]
+#   tests/tools/install.sh [--only debian|cargo|fuzz] [FOLDER]
 #
 # FOLDER defaults to $LONGSHORE_TOOLS, then to $XDG_CACHE_HOME/longshore/tools; programs land in FOLDER/bin.
 # What was installed, with versions, is listed in FOLDER/VERSIONS.
@@ -21,7 +22,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-case "$only" in all|debian|cargo) ;; *) echo "install.sh: \`--only\` takes debian or cargo" >&2; exit 2 ;; esac
+case "$only" in all|debian|cargo|fuzz) ;; *) echo "install.sh: \`--only\` takes debian, cargo or fuzz" >&2; exit 2 ;; esac
 
 tools="${1:-${LONGSHORE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/longshore/tools}}"
 mkdir -p "$tools/bin"
@@ -122,10 +123,12 @@ cargo_tool() {
 }
 
 status=0
-if [ "$only" != cargo ]; then install_debian || status=1; fi
-if [ "$only" != debian ]; then
+if [ "$only" = all ] || [ "$only" = debian ]; then install_debian || status=1; fi
+if [ "$only" = all ] || [ "$only" = cargo ]; then
   cargo_tool just just "1.59.0" || status=1
   cargo_tool cargo-deny cargo-deny "0.20.2" || status=1
+fi
+if [ "$only" = fuzz ]; then
   cargo_tool cargo-fuzz cargo-fuzz "0.13.1" || status=1
 fi
 
