@@ -451,6 +451,12 @@ impl Scene {
         within
     }
 
+    /// The limit that was hit, if one was.
+    pub(crate) fn used_up(&self) -> Option<crate::limiter::LimitHit> {
+        let name = *self.hit.get()?;
+        Some(crate::limiter::LimitHit { name, limit: self.grant.limits().get(name) })
+    }
+
     /// Remembers that a limit was hit; the first one is the call's fault.
     pub(crate) fn hit(&self, name: LimitName) {
         let _ = self.hit.set(name);

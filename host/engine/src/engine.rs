@@ -307,8 +307,13 @@ impl Flavor {
         store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            if Instant::now() >= store.data().scene.deadline() {
+            let scene = &store.data().scene;
+            if Instant::now() >= scene.deadline() {
                 return Err(wasmtime::Error::new(DeadlinePassed));
+            }
+            // A guest that is told of a used-up budget and goes on all the same has come to its end.
+            if let Some(hit) = scene.used_up() {
+                return Err(wasmtime::Error::new(hit));
             }
             Ok(UpdateDeadline::Yield(1))
         });
