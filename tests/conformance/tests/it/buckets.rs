@@ -1,5 +1,5 @@
-//! Buckets of keys and values where the operator says: in a file that outlives the process, on a server, or nowhere; and
-//! what is said when that cannot be.
+//! Buckets of keys and values, and containers of objects, where the operator says: in files that outlive the process, on a
+//! server, or nowhere; and what is said when that cannot be.
 
 use longshore_test_support::redis;
 use serde_json::{Value, json};
@@ -134,5 +134,45 @@ fn a_bucket_on_a_server_is_shared_and_its_password_is_seen_nowhere() {
     for said in [well, down.to_string(), journal, ill.to_string()] {
         assert!(!said.contains(redis::PASSWORD), "{said}");
     }
+    desk.every_run_is_closed();
+}
+
+#[test]
+fn a_container_survives_from_one_process_to_the_next_in_a_folder_of_the_home() {
+    let desk = Desk::new();
+    let asks =
+        "[[capabilities.blobstore]]\nname = \"pages\"\naccess = \"rw\"\nreason = \"keeps\"\n";
+    desk.write("blobs.wasm", with_manifest(&guest("blobs"), asks));
+    let on = |commands: Value, flags: &[&str]| {
+        let input = json!(["pages", commands]).to_string();
+        let run = ["run", "blobs.wasm", "-f", "on", "--input", &input, "--allow"];
+        value(&desk.run(&[&run[..], &["blobstore=pages:rw"], flags].concat()))
+    };
+    let write = json!([["create"], ["write", "../a", "hello"], ["fill", "large", "100000"]]);
+    assert_eq!(on(write, &[]), json!(["pages", "", ""]));
+    let read = || json!([["get", "../a"], ["stream", "large"], ["names"]]);
+    assert_eq!(on(read(), &[]), json!(["hello", "100000", "../a,large"]));
+    assert!(desk.state().join("blobs/c-pages/objects").is_dir());
+    let gone = "error: no such container";
+    let elsewhere = on(read(), &["--blobstore", "pages=memory"]);
+    assert_eq!(elsewhere, json!([gone, gone, gone]));
+    let path = format!("pages=folder:{}", desk.at("pages").display());
+    assert_eq!(on(json!([["create"]]), &["--blobstore", &path]), json!(["pages"]));
+    assert!(desk.at("pages/c-pages").is_dir());
+    let nowhere = on(json!([["create"]]), &["--blobstore", "pages=none"]);
+    assert_eq!(nowhere, json!([gone]));
+    let settings = "[blobstore.pages]\nbackend = \"folder\"\nmax-objects = 2\nmax = 1\n";
+    std::fs::write(desk.state().join("config.toml"), settings).unwrap();
+    let wrong = desk.run(&["run", "blobs.wasm", "-f", "on", "--input", "[]"]);
+    assert!(
+        wrong.stderr.contains("error[LS-CFG-001]") && wrong.stderr.contains(":4:1:"),
+        "{wrong}"
+    );
+    std::fs::write(desk.state().join("config.toml"), settings.replace("max = 1\n", "")).unwrap();
+    let input = json!(["pages", [["write", "third", "v"]]]).to_string();
+    let full =
+        ["run", "blobs.wasm", "-f", "on", "--input", &input, "--allow", "blobstore=pages:rw"];
+    let full = desk.run(&full);
+    assert!(full.status == Some(6) && full.stderr.contains("blobstore-objects"), "{full}");
     desk.every_run_is_closed();
 }
