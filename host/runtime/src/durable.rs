@@ -93,7 +93,7 @@ impl Drive {
             drop((run, entries));
             match self.asleep(id, waiting.wake_at, &seat).await? {
                 Woken::Taken(taken, history) => {
-                    taken.record(self.host.resumed(&self.prepared)?)?;
+                    taken.record(self.host.resumed(&self.prepared))?;
                     (run, entries) = (taken, history.into_entries());
                 }
                 Woken::Ended(report) => return Ok(*report),
@@ -201,12 +201,12 @@ impl Host {
     }
 
     /// What says in the journal that a run goes on.
-    fn resumed(&self, prepared: &Prepared) -> Result<Event, Error> {
-        Ok(Event::RunResumed(Box::new(RunResumed {
+    fn resumed(&self, prepared: &Prepared) -> Event {
+        Event::RunResumed(Box::new(RunResumed {
             component: prepared.ready.compiled().digest(),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
-        })))
+        }))
     }
 
     /// The report of a run that has ended and was sealed.

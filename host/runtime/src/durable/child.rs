@@ -99,7 +99,7 @@ async fn carry(
                 grant: prepared.grant.clone(),
                 policy,
                 input: child.input,
-                engine: host.engine.fingerprint()?,
+                engine: prepared.ready.compiled().engine(),
                 host: VERSION.to_owned(),
                 seed: Some(host.seed()?),
                 parent: Some(Parent { depth, ..parent }),
@@ -112,7 +112,7 @@ async fn carry(
         Some(_) => loop {
             match host.journal.resume(child.run).await {
                 Ok((run, history)) => {
-                    run.record(host.resumed(&prepared)?)?;
+                    run.record(host.resumed(&prepared))?;
                     let drive = drive(host, prepared);
                     break Box::pin(drive.travel(run, history.into_entries())).await?;
                 }
