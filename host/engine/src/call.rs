@@ -9,10 +9,11 @@ use bytes::Bytes;
 use longshore_journal::{Entry, Run};
 use longshore_model::{
     CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
-    LimitName, Logged, Output, RunId, Scope, Stream, Usage,
+    LimitName, Limits, Logged, Output, RunId, Scope, Stream, Usage,
 };
 use longshore_policy::{Grant, manifest_entry};
 use longshore_reference::Digest;
+use tokio::sync::Semaphore;
 use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
@@ -26,8 +27,8 @@ use crate::link::Ready;
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
-/// How many calls that workflows started run at once in one run; more wait for their turn.
-const MAX_STARTED: usize = 64;
+/// Of the steps that a power cut could have taken, so many are computed again: a run with very many goes on at once.
+const MOST_CHECKED: usize = 1_000;
 
 /// What is shared by all calls of one run: its journal, what its workflows asked for, and what its calls used together.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ struct RunShared {
     elapsed: Arc<Elapsed>,
     area: Mutex<Option<Arc<Area>>>,
     spent: AtomicU64,
-    slots: tokio::sync::Semaphore,
+    slots: Semaphore,
     options: RunOptions,
 }
 
@@ -62,6 +63,22 @@ pub struct RunOptions {
     pub children: Option<Arc<dyn Children>>,
     /// Whether nothing may be done beyond the history.
     pub replay: bool,
+    /// Which results of pure actions in the history are computed again and compared.
+    pub recompute: Recompute,
+    /// The limit `started-calls`; its default, if none.
+    pub started_calls: Option<u64>,
+}
+
+/// Which results of pure actions in a history are computed again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recompute {
+    /// None: they were computed by the host that goes on.
+    #[default]
+    Nothing,
+    /// Those that nobody synced: of the last 1,000 calls, the ones after the last thing that was to be on disk.
+    Tail,
+    /// All.
+    All,
 }
 
 impl std::fmt::Debug for RunOptions {
@@ -82,9 +99,13 @@ impl RunContext {
     pub fn durable(run: Run, options: RunOptions, entries: &[Entry]) -> Self {
         let mode = if options.replay { Mode::Replay } else { Mode::Live };
         let ledger = Ledger::new(run, mode);
+        ledger.check(recomputed(options.recompute, entries));
         let usage = ledger.load(entries);
         let spent = AtomicU64::new(usage.spent_micros);
-        let slots = tokio::sync::Semaphore::new(MAX_STARTED);
+        let most = options.started_calls.unwrap_or_else(|| Limits::default().started_calls);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // Of none at all, the first would wait for ever.
+        let slots = Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS));
         Self(Arc::new(RunShared {
             ledger,
             usage: Mutex::new(usage),
@@ -185,7 +206,7 @@ impl RunContext {
         self.0.options.children.as_ref()
     }
 
-    pub(crate) fn slots(&self) -> &tokio::sync::Semaphore {
+    pub(crate) fn slots(&self) -> &Semaphore {
         &self.0.slots
     }
 
@@ -204,6 +225,20 @@ impl RunContext {
     pub(crate) fn add_usage(&self, usage: &Usage) {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner).add(usage);
     }
+}
+
+/// The calls of a history whose results are computed again, where they can be.
+fn recomputed(which: Recompute, entries: &[Entry]) -> Vec<CallId> {
+    let (from, most) = match which {
+        Recompute::Nothing => return Vec::new(),
+        Recompute::Tail => (longshore_journal::unsynced_from(entries), MOST_CHECKED),
+        Recompute::All => (0, usize::MAX),
+    };
+    let calls = entries[from..].iter().rev().filter_map(|entry| match &entry.event {
+        Event::CallEnded(ended) => Some(ended.call),
+        _ => None,
+    });
+    calls.take(most).collect()
 }
 
 /// What only the root call of a run is given beside its arguments.
@@ -256,6 +291,10 @@ pub(crate) struct Scene {
     pub(crate) path: String,
     /// Whether it is a workflow's call, which is repeated when the run goes on.
     pub(crate) durable: bool,
+    /// Whether its result can be computed again: what it is told is the same each time.
+    pub(crate) pure: bool,
+    /// Whether it is such a repetition: nothing of it is recorded.
+    pub(crate) quiet: bool,
     pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -299,6 +338,8 @@ impl Scene {
             uses: UsesOfCall::default(),
             path: id.to_string(),
             durable: false,
+            pure: false,
+            quiet: false,
             pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -362,6 +403,9 @@ impl Scene {
 
     /// Records an event. A journal that fails ends the call; see [`Scene::journal_failure`].
     pub(crate) fn record(&self, event: Event) {
+        if self.quiet {
+            return;
+        }
         if let Err(error) = self.run().record(event) {
             self.journal_failed(error);
         }
@@ -490,7 +534,7 @@ impl Scene {
 
     /// Milliseconds until the deadline.
     pub(crate) fn remaining_ms(&self) -> u64 {
-        if self.durable {
+        if self.durable || self.pure {
             // What is left differs from one repetition to the next.
             return self.grant.limits().deadline_ms;
         }
@@ -503,10 +547,11 @@ impl Scene {
         format!("{}/{}", self.run().id(), self.path)
     }
 
-    fn usage(&self, memory_bytes: u64, stdout: u64, stderr: u64) -> Usage {
+    fn usage(&self, (memory_bytes, fuel): (u64, u64), stdout: u64, stderr: u64) -> Usage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Usage {
             wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            fuel,
             memory_bytes,
             stdout_bytes: stdout,
             stderr_bytes: stderr,
@@ -568,9 +613,9 @@ pub(crate) async fn invoke(
     let _flow = Flow(&scene);
     let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes, stdio.watcher.clone());
     let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes, stdio.watcher.clone());
-    let (values, memory) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
+    let (values, held) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
         Ok(host) => enter(ready, &scene, function, params, host).await,
-        Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), 0),
+        Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), (0, 0)),
     };
     let overflow = stdout.overflow().or_else(|| stderr.overflow());
     if let Some(halt) = scene.halt.get().filter(|_| scene.journal_failure.get().is_none()) {
@@ -584,7 +629,7 @@ pub(crate) async fn invoke(
         (_, Some(hit)) => Err(Fault::limit(FaultKind::StreamSize, hit.name, hit.to_string())),
         (values, None) => values,
     };
-    let usage = scene.usage(memory, out, err);
+    let usage = scene.usage(held, out, err);
     let values = after(&scene, values).map_err(Cut::Fault);
     Called { values: left(&scene, values), usage }
 }
@@ -642,7 +687,7 @@ async fn enter(
     function: &Function,
     params: &[Val],
     host: Host,
-) -> (Result<Vec<Val>, Fault>, u64) {
+) -> (Result<Vec<Val>, Fault>, (u64, u64)) {
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
@@ -662,13 +707,13 @@ async fn enter(
         ended = work => Some(ended),
         () = scene.expired() => None,
     };
-    let memory = store.data().limiter.peak_memory();
+    let held = (store.data().limiter.peak_memory(), engine.burnt(&store));
     let values = match ended {
         Some(Ok(values)) => Ok(values),
         Some(Err(error)) => fault::classify(error, scene, function, entered),
         None => Err(fault::deadline(scene)),
     };
-    (values, memory)
+    (values, held)
 }
 
 /// Records what was captured, and says how many bytes it was.

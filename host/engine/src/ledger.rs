@@ -78,6 +78,8 @@ struct State {
     failed: Option<longshore_journal::Error>,
     /// The ends of root calls.
     ended: HashMap<CallId, Outcome>,
+    /// Calls whose results are computed again, where they can be, with the attempts at them.
+    checked: HashMap<CallId, u32>,
 }
 
 /// A call that began and has not ended.
@@ -204,6 +206,8 @@ pub(crate) struct Place {
     pub(crate) again: bool,
     /// Its end, where the history has it.
     pub(crate) outcome: Option<Outcome>,
+    /// Which attempt came to that end, where it is compared with what comes of computing it again.
+    pub(crate) checked: Option<u32>,
 }
 
 /// Something else that a workflow asks for.
@@ -225,6 +229,11 @@ impl Ledger {
 
     pub(crate) fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Has the results of these calls computed again, where they can be; said before a history is entered.
+    pub(crate) fn check(&self, calls: impl IntoIterator<Item = CallId>) {
+        self.lock().checked.extend(calls.into_iter().map(|call| (call, 1)));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -315,8 +324,8 @@ impl Ledger {
                 Came::Outcome(outcome) => outcome.clone(),
                 other => unreachable!("a call ends with an outcome, not with {other:?}"),
             });
-            let again = outcome.is_none();
-            return Ok(Place { again, outcome, ..Place::open(*call, step, &open) });
+            let (again, checked) = (outcome.is_none(), state.checked.get(call).copied());
+            return Ok(Place { again, outcome, checked, ..Place::open(*call, step, &open) });
         }
         if self.mode == Mode::Replay {
             return Err(Stop::Halt(Halt::Exhausted));
@@ -628,6 +637,7 @@ impl Place {
             started: Timestamp::default(),
             again: false,
             outcome: None,
+            checked: None,
         }
     }
 
@@ -683,7 +693,9 @@ impl Flow {
 
     fn diverged(&mut self, call: CallId, recorded: &Recorded, asked: String) -> Stop {
         let history = recorded.what.describe();
-        Stop::Halt(Halt::Diverged(Divergence { call, step: self.step, history, asked }))
+        let step = self.step;
+        let divergence = Divergence { call, step, history, asked, recomputed: false };
+        Stop::Halt(Halt::Diverged(divergence))
     }
 
     fn note_due(&mut self, step: u32, ask: &Ask) {

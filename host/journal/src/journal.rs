@@ -8,6 +8,7 @@ use bytes::Bytes;
 use longshore_model::{Clock, Event, RunId, RunStarted, Timestamp};
 
 use crate::keeper::{Keeper, any_host};
+use crate::steady::Steady;
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
@@ -56,6 +57,7 @@ impl Journal {
         lease: Duration,
     ) -> Self {
         let keeper = Arc::new(Keeper::new(host, lease));
+        let clock = Arc::new(Steady::new(clock));
         Self { shared: Arc::new(Shared { store, clock, keeper }) }
     }
 
@@ -63,6 +65,12 @@ impl Journal {
     #[must_use]
     pub fn host(&self) -> HostId {
         self.shared.keeper.host()
+    }
+
+    /// The time, as entries are given it; it never goes backwards.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// A journal that remembers the latest runs in memory: see [`MemoryStore`].

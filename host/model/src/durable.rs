@@ -199,14 +199,20 @@ pub struct Divergence {
     pub step: u32,
     /// What the history says.
     pub history: String,
-    /// What the code asked for.
+    /// What the code asked for, or what came of computing again.
     pub asked: String,
+    /// Whether the request is the same, and its result was computed again and is another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recomputed: bool,
 }
 
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { call, step, history, asked } = self;
-        write!(f, "at step {step} of call {call} the history has {history}, but the code ")?;
-        write!(f, "asked for {asked}")
+        let Self { call, step, history, asked, recomputed } = self;
+        write!(f, "at step {step} of call {call} the history has {history}, but ")?;
+        if *recomputed {
+            return write!(f, "computing it again gives {asked}");
+        }
+        write!(f, "the code asked for {asked}")
     }
 }

@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_engine::{Children, Function, Halt, RunContext, RunOptions, Stdio, Uses};
+use longshore_engine::{Children, Function, Halt, Recompute, RunContext, RunOptions, Stdio, Uses};
 use longshore_journal::{Entry, History, Run, Waiting, WaitsOn};
 use longshore_model::{
     Event, Fault, FaultKind, Outcome, RunEnded, RunId, RunResumed, RunStarted, Timestamp, Usage,
@@ -42,6 +42,8 @@ pub(crate) struct Drive {
     pub(crate) function: Arc<Function>,
     pub(crate) stdio: Stdio,
     pub(crate) cancel: Cancel,
+    /// Which results of pure actions the first leg computes again.
+    pub(crate) recompute: Recompute,
 }
 
 /// How a leg ended.
@@ -67,9 +69,9 @@ impl Drive {
     pub(crate) async fn travel(self, run: Run, entries: Vec<Entry>) -> Result<Report, Error> {
         let id = run.id();
         let seat = self.host.desk.sit(&self.host, id);
-        let (mut run, mut entries) = (run, entries);
+        let (mut run, mut entries, mut recompute) = (run, entries, self.recompute);
         loop {
-            let halt = match self.leg(&run, &entries, &seat).await? {
+            let halt = match self.leg(&run, &entries, &seat, recompute).await? {
                 Leg::Ended(outcome, usage, uses) => {
                     let ended = RunEnded { outcome: outcome.clone(), usage };
                     let closed = run.close_and_read(ended).await?;
@@ -94,7 +96,8 @@ impl Drive {
             match self.asleep(id, waiting.wake_at, &seat).await? {
                 Woken::Taken(taken, history) => {
                     taken.record(self.host.resumed(&self.prepared)?)?;
-                    (run, entries) = (taken, history.into_entries());
+                    // This host computed all of it, and let go of it when it was on disk.
+                    (run, entries, recompute) = (taken, history.into_entries(), Recompute::Nothing);
                 }
                 Woken::Ended(report) => return Ok(*report),
             }
@@ -102,7 +105,13 @@ impl Drive {
     }
 
     /// One stretch in memory: from the history as far as it goes.
-    async fn leg(&self, run: &Run, entries: &[Entry], seat: &desk::Seat) -> Result<Leg, Error> {
+    async fn leg(
+        &self,
+        run: &Run,
+        entries: &[Entry],
+        seat: &desk::Seat,
+        recompute: Recompute,
+    ) -> Result<Leg, Error> {
         let Some(Entry { event: Event::RunStarted(start), .. }) = entries.first() else {
             return Err(Error::Stopped);
         };
@@ -111,7 +120,8 @@ impl Drive {
             true => self.function.arguments(start.input.as_str())?,
             false => longshore_engine::Arguments::too_long(start.input.as_str()),
         };
-        let cx = RunContext::durable(run.clone(), self.host.options(start), entries);
+        let options = RunOptions { recompute, ..self.host.options(start) };
+        let cx = RunContext::durable(run.clone(), options, entries);
         letter::take_all(run, &cx).await?;
         let mut driving = pin!(ready.drive(&cx, &self.function, &arguments, &self.stdio));
         let mut letters = pin!(letter::take_as_they_come(run, &cx, seat));
@@ -142,7 +152,7 @@ impl Drive {
         let journal = &self.host.journal;
         let mut elsewhere = false;
         loop {
-            let now = self.host.clock.now();
+            let now = journal.now();
             let left = wake_at.map(|at| at.unix_us().saturating_sub(now.unix_us()));
             let longest = if elsewhere { WATCHING } else { LONGEST_NAP };
             let nap = match left {
@@ -167,7 +177,7 @@ impl Drive {
                 // The next leg sees it before it begins.
                 self.cancel.cancel();
             }
-            let now = self.host.clock.now();
+            let now = journal.now();
             // Another host carries it, and nobody knocks when it ends there.
             elsewhere = row.is_held(now);
             if elsewhere || !(cancelled || row.is_claimable(now)) {
@@ -192,7 +202,8 @@ impl Host {
             patience: self.patience,
             seed: start.seed,
             children: Some(self.children(start)),
-            replay: false,
+            started_calls: Some(start.grant.limits.started_calls),
+            ..RunOptions::default()
         }
     }
 

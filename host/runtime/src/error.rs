@@ -267,6 +267,7 @@ impl Error {
             Self::Home { .. } => "LS-HST-001",
             Self::Entropy(_) => "LS-HST-002",
             Self::Stopped => "LS-HST-003",
+            Self::Diverged { divergence, .. } if divergence.recomputed => "LS-RUN-021",
             Self::Diverged { .. } => "LS-RUN-020",
             Self::NotResumable { .. } => "LS-HST-010",
             Self::OtherComponent { .. } => "LS-HST-011",
@@ -297,6 +298,11 @@ impl Error {
             Self::Unpinned { .. } => {
                 Some("build it again with `longshore build`, which writes the lockfile".to_owned())
             }
+            Self::Diverged { divergence, .. } if divergence.recomputed => Some(
+                "nothing was done: `longshore replay` of the exported run tells whether it comes \
+                 out the same on another machine"
+                    .to_owned(),
+            ),
             Self::Diverged { .. } => Some(
                 "nothing was done: go on with the code that the run began with, or give the \
                  change a name with `run.version`"

@@ -57,6 +57,9 @@ impl State {
             Event::CallEnded(ended) => {
                 let Some(open) = self.calls.remove(&ended.call) else { return };
                 self.flows.remove(&ended.call);
+                if let Some(attempt) = self.checked.get_mut(&ended.call) {
+                    *attempt = open.attempts;
+                }
                 match open.owner {
                     Some((flow, step)) => {
                         let what = Came::Outcome(ended.outcome.clone());

@@ -139,7 +139,9 @@ impl State {
             // When the history was written, the workflow had what it waited for before it asked for more.
             let asked = "to wait for something that never came".to_owned();
             let history = recorded.what.describe();
-            return Look::Halt(Halt::Diverged(Divergence { call: flow, step, history, asked }));
+            let call = flow;
+            let divergence = Divergence { call, step, history, asked, recomputed: false };
+            return Look::Halt(Halt::Diverged(divergence));
         }
         let due = steps.iter().filter_map(|step| {
             let (at, answer) = own.due.get(step)?;

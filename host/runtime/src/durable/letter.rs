@@ -117,7 +117,7 @@ impl Longshore {
         if !approval.approvers.is_empty() && !approval.approvers.contains(&by) {
             return Err(Error::NotAnApprover { run, by, approvers: approval.approvers.clone() });
         }
-        if let Some(due) = approval.due.filter(|due| self.0.clock.now() >= *due) {
+        if let Some(due) = approval.due.filter(|due| self.0.journal.now() >= *due) {
             return Err(Error::TooLate { run, due });
         }
         let decision = Decision { choice, by, comment };

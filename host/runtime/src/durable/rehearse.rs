@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use longshore_engine::{Compiled, Halt, Links, Ready, RunContext, RunOptions, Stdio};
+use longshore_engine::{Compiled, Halt, Links, Ready, Recompute, RunContext, RunOptions, Stdio};
 use longshore_journal::{
     Append, Durability, Ending, Entry, Fence, History, Journal, MemoryStore, Opening, Record,
     RunState, Store as _,
@@ -91,7 +91,7 @@ impl Longshore {
                 return Err(Error::Refused(Box::new(Refused { refusal, report: None })));
             }
         };
-        repeat(&self.0, &prepared.ready, &start, history.entries()).await
+        repeat(&self.0, &prepared.ready, &start, history.entries(), Recompute::Nothing).await
     }
 
     /// A run in one file, to be repeated anywhere with [`Longshore::replay`]: history, components, input.
@@ -123,7 +123,8 @@ impl Longshore {
             .map_err(|error| Error::Exported { reason: error.to_string() })
     }
 
-    /// Repeats the run in an exported file. Nothing is done, and nothing of this host is touched.
+    /// Repeats the run in an exported file, and computes the results of its pure actions again. Nothing is done, and nothing
+    /// of this host is touched.
     ///
     /// # Errors
     ///
@@ -144,7 +145,8 @@ impl Longshore {
         let policy = everything(&start);
         let assembly = Assembly { host: &self.0, exported: &exported, start: &start, policy };
         let ready = Arc::new(assembly.ready(&start.component, Role::Root)?);
-        let verdict = repeat(&self.0, &ready, &start, history.entries()).await?;
+        let entries = history.entries();
+        let verdict = repeat(&self.0, &ready, &start, entries, Recompute::All).await?;
         Ok((exported.run, verdict))
     }
 }
@@ -176,6 +178,7 @@ async fn repeat(
     ready: &Arc<Ready>,
     start: &RunStarted,
     entries: &[Entry],
+    recompute: Recompute,
 ) -> Result<Verdict, Error> {
     let journal = Journal::in_memory(Arc::clone(&host.clock));
     let run = journal.open(start.clone()).await?;
@@ -193,7 +196,8 @@ async fn repeat(
         Event::CallEnded(ended) if Some(ended.call) == root => Some(ended.outcome.clone()),
         _ => None,
     });
-    let options = RunOptions { seed: start.seed, replay: true, ..RunOptions::default() };
+    let (seed, replay) = (start.seed, true);
+    let options = RunOptions { seed, replay, recompute, ..RunOptions::default() };
     let cx = RunContext::durable(run, options, &before);
     let function = Arc::clone(ready.compiled().function(Some(&start.function))?);
     let arguments = function.arguments(start.input.as_str())?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_engine::Stdio;
+use longshore_engine::{Recompute, Stdio};
 use longshore_journal::{Entry, History, Run, RunFilter, RunState, RunSummary, WaitsOn};
 use longshore_model::{Dependency, GrantRecord, LIMITS, RunId, RunStarted};
 use longshore_policy::Policy;
@@ -145,6 +145,7 @@ impl Host {
             function,
             stdio: Stdio::default(),
             cancel: Cancel::default(),
+            recompute: Recompute::Tail,
         })
     }
 }

@@ -3,4 +3,6 @@
 mod crashes;
 mod harbour;
 mod histories;
+mod platter;
+mod pure;
 mod words;

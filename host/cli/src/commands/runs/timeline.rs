@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use longshore::journal::{Entry, History, RunState};
+use longshore::journal::{Entry, History, RunState, is_pure, is_pure_run};
 use longshore::model::{
     Answer, CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
 };
@@ -34,11 +34,17 @@ fn head(history: &History, state: RunState, receipt: Option<Digest>) -> Vec<[Str
     rows.extend(start.component.signers.iter().map(|s| line("signed by", signer(s))));
     rows.push(line("function", start.function.clone()));
     rows.extend(granted(&start.grant).into_iter().map(|text| line("granted", text)));
+    if is_pure_run(start) {
+        rows.push(line("pure", "nothing in it reaches outside; it waits for no disk".to_owned()));
+    }
     for dependency in &start.dependencies {
         let name = unpinned(&dependency.component.reference);
         rows.push(line("calls", format!("{} of {name}", dependency.interface)));
         let granted = granted(&dependency.grant).into_iter();
         rows.extend(granted.map(|text| line("", format!("  granted {text}"))));
+        if is_pure(&dependency.grant) {
+            rows.push(line("", "  pure: its calls wait for no disk".to_owned()));
+        }
     }
     let ended = row.ended.map_or_else(String::new, |end| format!(" in {}", took(row.started, end)));
     rows.push(line("started", seconds(row.started)));
