@@ -1,5 +1,7 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+mod options;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use longshore_journal::{Entry, Run};
 use longshore_model::{
-    CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
-    LimitName, Limits, Logged, Output, RunId, Scope, Stream, Usage,
+    CallId, CancelRequested, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind,
+    Forgotten, LimitName, Limits, Logged, Output, RunId, Scope, Signalled, Stream, Usage,
 };
 use longshore_policy::{Grant, manifest_entry};
 use longshore_reference::Digest;
@@ -27,8 +29,8 @@ use crate::link::Ready;
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
-/// Of the steps that a power cut could have taken, so many are computed again: a run with very many goes on at once.
-const MOST_CHECKED: usize = 1_000;
+use self::options::{Line, recomputed};
+pub use self::options::{Recompute, RunOptions};
 
 /// What is shared by all calls of one run: its journal, what its workflows asked for, and what its calls used together.
 #[derive(Clone, Debug)]
@@ -50,41 +52,7 @@ struct RunShared {
     spent: AtomicU64,
     slots: Semaphore,
     options: RunOptions,
-}
-
-/// How a run is carried out. `Default`: it never leaves memory, has no randomness and no children.
-#[derive(Clone, Default)]
-pub struct RunOptions {
-    /// How long a workflow that can only wait is kept in memory; for ever, if none.
-    pub patience: Option<Duration>,
-    /// What the randomness of its workflows comes from.
-    pub seed: Option<Digest>,
-    /// Who starts the children of its workflows.
-    pub children: Option<Arc<dyn Children>>,
-    /// Whether nothing may be done beyond the history.
-    pub replay: bool,
-    /// Which results of pure actions in the history are computed again and compared.
-    pub recompute: Recompute,
-    /// The limit `started-calls`; its default, if none.
-    pub started_calls: Option<u64>,
-}
-
-/// Which results of pure actions in a history are computed again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Recompute {
-    /// None: they were computed by the host that goes on.
-    #[default]
-    Nothing,
-    /// Those that nobody synced: of the last 1,000 calls, the ones after the last thing that was to be on disk.
-    Tail,
-    /// All.
-    All,
-}
-
-impl std::fmt::Debug for RunOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunOptions").field("patience", &self.patience).finish_non_exhaustive()
-    }
+    line: Line,
 }
 
 impl RunContext {
@@ -101,7 +69,8 @@ impl RunContext {
         let ledger = Ledger::new(run, mode);
         ledger.check(recomputed(options.recompute, entries));
         let usage = ledger.load(entries);
-        let spent = AtomicU64::new(usage.spent_micros);
+        let line = Line::of(ledger.run(), entries);
+        let spent = AtomicU64::new(usage.spent_micros.saturating_add(line.spent));
         let most = options.started_calls.unwrap_or_else(|| Limits::default().started_calls);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         // Of none at all, the first would wait for ever.
@@ -120,6 +89,7 @@ impl RunContext {
             area: Mutex::default(),
             made: AtomicU64::new(0),
             spent,
+            line,
         }))
     }
 
@@ -190,6 +160,21 @@ impl RunContext {
         self.0.ledger.attached(0)
     }
 
+    /// What a run that goes on as a new one hands to it: signals that came and were not received, and the wish that it end
+    /// where its workflow was not told.
+    #[must_use]
+    pub fn unseen(&self) -> (Vec<Signalled>, Option<CancelRequested>) {
+        self.0.ledger.unseen()
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    pub(crate) fn function(&self) -> Option<&Arc<Function>> {
+        self.0.options.function.as_ref()
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.0.ledger
     }
@@ -217,28 +202,15 @@ impl RunContext {
         Some(limit - before - micros)
     }
 
-    /// What the run has spent of its budget of money.
-    pub(crate) fn spent(&self) -> u64 {
+    /// What the run, and those that it continues, have spent of their budget of money.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
         self.0.spent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn add_usage(&self, usage: &Usage) {
         self.0.usage.lock().unwrap_or_else(PoisonError::into_inner).add(usage);
     }
-}
-
-/// The calls of a history whose results are computed again, where they can be.
-fn recomputed(which: Recompute, entries: &[Entry]) -> Vec<CallId> {
-    let (from, most) = match which {
-        Recompute::Nothing => return Vec::new(),
-        Recompute::Tail => (longshore_journal::unsynced_from(entries), MOST_CHECKED),
-        Recompute::All => (0, usize::MAX),
-    };
-    let calls = entries[from..].iter().rev().filter_map(|entry| match &entry.event {
-        Event::CallEnded(ended) => Some(ended.call),
-        _ => None,
-    });
-    calls.take(most).collect()
 }
 
 /// What only the root call of a run is given beside its arguments.

@@ -12,6 +12,7 @@ use crate::{Arguments, Function};
 
 mod clocks;
 mod durable;
+mod lineage;
 
 mod action {
     wasmtime::component::bindgen!({

@@ -117,7 +117,7 @@ pub(crate) fn start(
     let step = Step::begin(parent, ready, function, &params, options)?;
     let (place, cx) = (step.place.clone(), parent.cx.clone());
     if let Some(outcome) = place.outcome.clone() {
-        let check = step.is_checked().then(|| Box::new(Check { step, params, outcome }));
+        let check = step.checked().map(|_| Box::new(Check { step, params, outcome }));
         return Ok(Begun { place, check });
     }
     if parent.ledger().mode() == Mode::Replay {
@@ -216,20 +216,19 @@ impl Step {
         repeated(parent, &self.function, outcome)
     }
 
-    fn is_checked(&self) -> bool {
-        self.place.checked.is_some() && self.ready.is_pure()
+    /// Which attempt is to be computed again: of the very component that is here, where the run was moved since.
+    fn checked(&self) -> Option<u32> {
+        let (attempt, component) = self.place.checked?;
+        let same = component == self.ready.compiled().digest();
+        (same && self.ready.is_pure()).then_some(attempt)
     }
 
     /// Computes again what the history has as `outcome`, where that can be done; nothing of it is recorded. Ends that are
     /// not the component's own doing, such as a deadline, say nothing.
     async fn check(&self, params: &[Val], outcome: &Outcome) -> Result<(), Halt> {
-        let (Some(attempt), Outcome::Ok(_) | Outcome::Failed(_)) = (self.place.checked, outcome)
-        else {
+        let (Some(attempt), Outcome::Ok(_) | Outcome::Failed(_)) = (self.checked(), outcome) else {
             return Ok(());
         };
-        if !self.ready.is_pure() {
-            return Ok(());
-        }
         let mut scene = self.scene(attempt);
         scene.quiet = true;
         let (_, again) = self.invoke(scene, params, &mut Usage::default()).await?;

@@ -87,7 +87,10 @@ pub fn unsynced_from(entries: &[Entry]) -> usize {
     let waited_for = |entry: &Entry| match &entry.event {
         Event::CallStarted(call) => writers.contains(&call.component),
         // Letters are kept before they are answered, and what goes on was read from the store and looked at.
-        Event::Signalled(_) | Event::CancelRequested(_) | Event::RunResumed(_) => true,
+        Event::Signalled(_)
+        | Event::CancelRequested(_)
+        | Event::RunResumed(_)
+        | Event::RunMoved(_) => true,
         other => durability_of(other) == Durability::Synced,
     };
     entries.iter().rposition(waited_for).map_or(0, |last| last + 1)

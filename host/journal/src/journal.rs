@@ -12,8 +12,8 @@ use crate::steady::Steady;
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
-    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt,
-    Wakes, durability_of, is_pure_run,
+    Posted, Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store,
+    StoredReceipt, Wakes, durability_of, is_pure_run,
 };
 
 /// Rows read at once where most may not be wanted: many runs wait, and few were interrupted.
@@ -147,7 +147,7 @@ impl Journal {
         let resumed = async {
             let history = self.read(run).await?;
             let writer = history.writer(fence)?;
-            let pure = is_pure_run(history.start());
+            let pure = is_pure_run(&history.in_force());
             Ok((Run::new(Arc::clone(&self.shared), run, pure, writer), history))
         };
         let resumed = resumed.await;
@@ -199,6 +199,15 @@ impl Journal {
     pub async fn post(&self, run: RunId, id: [u8; 16], bytes: Bytes) -> Result<u64> {
         let at = self.shared.clock.now();
         self.shared.store.post(Letter { run, id, at, bytes }).await
+    }
+
+    /// The letters of a run that are not in its history, in order, at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn letters(&self, run: RunId, max: usize) -> Result<Vec<Posted>> {
+        self.shared.store.letters(run, max).await
     }
 
     /// Removes what is kept of runs that have ended, and tells which are gone. Their receipts stay,

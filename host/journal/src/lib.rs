@@ -31,7 +31,7 @@ pub use durability::{
 };
 pub use entry::{Entry, MAX_ENTRY_BYTES, Record};
 pub use error::{Error, Result, StoreFault};
-pub use history::{History, Reader};
+pub use history::{History, Reader, in_force};
 pub use journal::Journal;
 pub use lease::{Claim, Fence, HostId, LEASE, Lease, Standing, Waiting, WaitsOn};
 pub use mail::{Letter, MAX_LETTER_BYTES, MAX_LETTERS, Posted};

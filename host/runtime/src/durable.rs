@@ -3,6 +3,8 @@
 mod child;
 mod desk;
 mod letter;
+mod line;
+mod moving;
 mod pinned;
 mod rehearse;
 mod resume;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_engine::{Children, Function, Halt, Recompute, RunContext, RunOptions, Stdio, Uses};
-use longshore_journal::{Entry, History, Run, Waiting, WaitsOn};
+use longshore_journal::{Entry, History, Run, RunState, Waiting, WaitsOn, in_force};
 use longshore_model::{
     Event, Fault, FaultKind, Outcome, RunEnded, RunId, RunResumed, RunStarted, Timestamp, Usage,
 };
@@ -23,6 +25,7 @@ use crate::{Error, Prepared, Report, VERSION};
 
 pub(crate) use desk::Desk;
 pub use letter::{Approve, OpenApproval};
+pub use moving::Moved;
 pub use rehearse::Verdict;
 pub use resume::Resume;
 
@@ -49,7 +52,14 @@ pub(crate) struct Drive {
 /// How a leg ended.
 enum Leg {
     Ended(Outcome, Usage, Uses),
+    Continued(Box<line::Renewal>),
     Halted(Halt),
+}
+
+/// Where a run goes on after a wait.
+enum Again {
+    Here(Run, Vec<Entry>, desk::Seat),
+    Ended(Box<Report>),
 }
 
 /// What came after a wait.
@@ -62,15 +72,18 @@ enum Woken {
     Taken(Run, History),
     /// Somebody else ended it.
     Ended(Box<Report>),
+    /// Somebody else ended it, and it goes on as this run.
+    Continued(RunId),
 }
 
 impl Drive {
     /// Carries the run to its end, through as many waits as it takes.
-    pub(crate) async fn travel(self, run: Run, entries: Vec<Entry>) -> Result<Report, Error> {
-        let id = run.id();
-        let seat = self.host.desk.sit(&self.host, id);
+    pub(crate) async fn travel(mut self, run: Run, entries: Vec<Entry>) -> Result<Report, Error> {
+        let mut seat = self.host.desk.sit(&self.host, run.id());
+        self.host.settle_before(&entries).await?;
         let (mut run, mut entries, mut recompute) = (run, entries, self.recompute);
         loop {
+            let id = run.id();
             let halt = match self.leg(&run, &entries, &seat, recompute).await? {
                 Leg::Ended(outcome, usage, uses) => {
                     let ended = RunEnded { outcome: outcome.clone(), usage };
@@ -78,6 +91,22 @@ impl Drive {
                     let report = self.host.seal(closed, outcome, usage).await?;
                     // Those of the last stretch in memory; it repeats the ones before.
                     return Ok(Report { uses, ..report });
+                }
+                Leg::Continued(renewal) => {
+                    recompute = Recompute::Nothing;
+                    let (next, begun) = self.renew(&run, &entries, *renewal).await?;
+                    seat = self.host.desk.sit(&self.host, next);
+                    (run, entries) = match begun {
+                        Some(begun) => begun,
+                        None => match self.again(next, Some(Timestamp::default()), seat).await? {
+                            Again::Here(taken, history, there) => {
+                                seat = there;
+                                (taken, history)
+                            }
+                            Again::Ended(report) => return Ok(*report),
+                        },
+                    };
+                    continue;
                 }
                 Leg::Halted(halt) => halt,
             };
@@ -89,17 +118,42 @@ impl Drive {
                     run.release(Some(Waiting { on, wake_at: None })).await?;
                     return Err(Error::Diverged { run: id, divergence });
                 }
-                Halt::Exhausted => return Err(Error::Stopped),
+                Halt::Exhausted | Halt::Continued(_) => return Err(Error::Stopped),
             };
             run.release(Some(waiting)).await?;
             drop((run, entries));
-            match self.asleep(id, waiting.wake_at, &seat).await? {
-                Woken::Taken(taken, history) => {
-                    taken.record(self.host.resumed(&self.prepared)?)?;
+            match self.again(id, waiting.wake_at, seat).await? {
+                Again::Here(taken, history, there) => {
                     // This host computed all of it, and let go of it when it was on disk.
-                    (run, entries, recompute) = (taken, history.into_entries(), Recompute::Nothing);
+                    (run, entries, seat, recompute) = (taken, history, there, Recompute::Nothing);
                 }
-                Woken::Ended(report) => return Ok(*report),
+                Again::Ended(report) => return Ok(*report),
+            }
+        }
+    }
+
+    /// Waits out of memory for the run, and for those as which it goes on elsewhere.
+    async fn again(
+        &mut self,
+        id: RunId,
+        wake_at: Option<Timestamp>,
+        seat: desk::Seat,
+    ) -> Result<Again, Error> {
+        let (mut id, mut wake_at, mut seat) = (id, wake_at, seat);
+        loop {
+            match self.asleep(id, wake_at, &seat).await? {
+                Woken::Taken(run, history) => {
+                    self.follow(&run, &history).await?;
+                    let entries = history.into_entries();
+                    self.host.settle_before(&entries).await?;
+                    run.record(self.host.resumed(&self.prepared)?)?;
+                    return Ok(Again::Here(run, entries, seat));
+                }
+                Woken::Ended(report) => return Ok(Again::Ended(report)),
+                Woken::Continued(next) => {
+                    (id, wake_at) = (next, Some(Timestamp::default()));
+                    seat = self.host.desk.sit(&self.host, id);
+                }
             }
         }
     }
@@ -112,23 +166,29 @@ impl Drive {
         seat: &desk::Seat,
         recompute: Recompute,
     ) -> Result<Leg, Error> {
-        let Some(Entry { event: Event::RunStarted(start), .. }) = entries.first() else {
-            return Err(Error::Stopped);
-        };
+        let Some(start) = &in_force(entries) else { return Err(Error::Stopped) };
         let ready = &self.prepared.ready;
         let arguments = match ready.within_input(start.input.as_str()) {
             true => self.function.arguments(start.input.as_str())?,
             false => longshore_engine::Arguments::too_long(start.input.as_str()),
         };
-        let options = RunOptions { recompute, ..self.host.options(start) };
+        let function = Some(Arc::clone(&self.function));
+        let options = RunOptions { recompute, function, ..self.host.options(start) };
         let cx = RunContext::durable(run.clone(), options, entries);
-        letter::take_all(run, &cx).await?;
+        // What comes to a run that goes on as another is that one's.
+        let own = !line::continues(entries);
+        if own {
+            letter::take_all(run, &cx).await?;
+        }
         let mut driving = pin!(ready.drive(&cx, &self.function, &arguments, &self.stdio));
         let mut letters = pin!(letter::take_as_they_come(run, &cx, seat));
         tokio::select! {
             biased;
             ended = &mut driving => Ok(match ended {
                 Ok(outcome) => Leg::Ended(outcome, cx.usage(), cx.uses()),
+                Err(Halt::Continued(next)) => {
+                    Leg::Continued(Box::new(line::Renewal::of(next, &cx)))
+                }
                 Err(halt) => Leg::Halted(halt),
             }),
             () = self.cancel.asked() => {
@@ -138,7 +198,7 @@ impl Drive {
                 let fault = Fault::new(FaultKind::Cancelled, "the run was cancelled");
                 Ok(Leg::Ended(Outcome::Fault(fault), cx.usage(), cx.uses()))
             }
-            failed = &mut letters => Err(failed.into()),
+            failed = &mut letters, if own => Err(failed.into()),
         }
     }
 
@@ -170,6 +230,11 @@ impl Drive {
             let Some(row) = journal.summary(id).await? else {
                 return Err(longshore_journal::Error::NotFound(id).into());
             };
+            if row.state == RunState::Continued
+                && let Some(next) = journal.read(id).await?.continued()
+            {
+                return Ok(Woken::Continued(next.run));
+            }
             if row.ended.is_some() {
                 return Ok(Woken::Ended(Box::new(self.host.report(id).await?)));
             }

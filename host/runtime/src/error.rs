@@ -97,6 +97,14 @@ pub enum Error {
         /// Where, and how.
         divergence: Divergence,
     },
+    /// A run that cannot go on with another version of its workflow.
+    #[error("the run `{run}` cannot be moved: {reason}")]
+    NotMoved {
+        /// The run; it stays as it was.
+        run: RunId,
+        /// Why; where the code asks for something else than the history has, the step.
+        reason: String,
+    },
     /// A run that cannot go on here.
     #[error("the run `{run}` cannot be resumed: {reason}")]
     NotResumable {
@@ -269,6 +277,7 @@ impl Error {
             Self::Stopped => "LS-HST-003",
             Self::Diverged { divergence, .. } if divergence.recomputed => "LS-RUN-021",
             Self::Diverged { .. } => "LS-RUN-020",
+            Self::NotMoved { .. } => "LS-RUN-022",
             Self::NotResumable { .. } => "LS-HST-010",
             Self::OtherComponent { .. } => "LS-HST-011",
             Self::OtherGrant { .. } => "LS-HST-012",
@@ -306,6 +315,11 @@ impl Error {
             Self::Diverged { .. } => Some(
                 "nothing was done: go on with the code that the run began with, or give the \
                  change a name with `run.version`"
+                    .to_owned(),
+            ),
+            Self::NotMoved { .. } => Some(
+                "nothing was changed: let the change decide by `run.version` which way a run \
+                 goes, and see `longshore rehearse`"
                     .to_owned(),
             ),
             Self::OtherGrant { .. } => Some(
@@ -347,7 +361,7 @@ impl Error {
             Self::Trust(source) if source.is_policy() => Class::Usage,
             Self::Trust(_) => Class::Trust,
             Self::Refused(_) | Self::OtherGrant { .. } | Self::NotAnApprover { .. } => Class::Grant,
-            Self::Diverged { .. } => Class::Guest,
+            Self::Diverged { .. } | Self::NotMoved { .. } => Class::Guest,
             Self::Unsealed { .. } => Class::Host,
             // Held by another, ended, full: whoever asked can do something about it.
             Self::Journal(

@@ -282,6 +282,7 @@ impl Host {
             host: VERSION.to_owned(),
             seed: prepared.ready.compiled().is_workflow().then(|| self.seed()).transpose()?,
             parent: None,
+            continues: None,
         })
     }
 
@@ -352,6 +353,7 @@ impl Host {
                 host: VERSION.to_owned(),
                 seed: None,
                 parent: None,
+                continues: None,
             })
             .await?;
         for denial in &refusal.denials {

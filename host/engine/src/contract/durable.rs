@@ -84,7 +84,7 @@ async fn first(scene: &Scene, steps: &[u32]) -> wasmtime::Result<Interrupted<usi
     }
 }
 
-fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
+pub(super) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
     for child in scene.ledger().attached(scene.id) {
         if let Some(children) = scene.cx.children() {
             children.cancel(child);
@@ -138,7 +138,7 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn ask(&self, question: Question) -> wasmtime::Result<(u32, Option<Child>)> {
+    pub(crate) fn ask(&self, question: Question) -> wasmtime::Result<(u32, Option<RunId>)> {
         let asked = self.scene.ledger().ask(self.scene.id, question);
         asked.map_err(|stop| self.scene.stopped(stop))
     }
@@ -461,9 +461,9 @@ impl children::Host for Host {
         let input = Json::parse(arguments)?;
         let (run, function) = (port.new_id(), function.path().to_owned());
         let child = Child { run, interface, function, input, detached };
-        let (step, child) = self.ask(Question::Child(child))?;
-        let Some(child) = child else { unreachable!("a child is asked for and found as one") };
-        let run = child.run;
+        let (step, run) = self.ask(Question::Child(child.clone()))?;
+        let Some(run) = run else { unreachable!("a child is asked for and found as one") };
+        let child = Child { run, ..child };
         if !scene.ledger().is_settled(scene.id, step) && !scene.ledger().is_replay() {
             let parent = Parent { run: scene.run().id(), call: scene.id, step, depth: 0 };
             let started = StartedChild { child, parent, ready };

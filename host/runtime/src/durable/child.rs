@@ -10,7 +10,7 @@ use longshore_model::{
 };
 use longshore_reference::Digest;
 
-use super::Drive;
+use super::{Drive, Resume};
 use crate::admit::identity;
 use crate::builder::Host;
 use crate::run::Cancel;
@@ -90,7 +90,8 @@ async fn carry(
         cancel: Cancel::default(),
         recompute,
     };
-    let report = match host.journal.summary(child.run).await? {
+    let last = host.last_of(child.run).await?;
+    let report = match host.journal.summary(last).await? {
         None => {
             let start = RunStarted {
                 run: child.run,
@@ -104,15 +105,22 @@ async fn carry(
                 host: VERSION.to_owned(),
                 seed: Some(host.seed()?),
                 parent: Some(Parent { depth, ..parent }),
+                continues: None,
             };
             let run = host.journal.open(start).await?;
             let entries = run.first();
             Box::pin(drive(host, prepared, Recompute::Nothing).travel(run, entries)).await?
         }
-        Some(row) if row.ended.is_some() => host.report(child.run).await?,
+        Some(row) if row.ended.is_some() => host.report(last).await?,
         Some(_) => loop {
-            match host.journal.resume(child.run).await {
+            match host.journal.resume(last).await {
                 Ok((run, history)) => {
+                    let now = history.in_force().component.digest;
+                    if now != prepared.ready.compiled().digest() {
+                        // It was moved: it goes on with its own component, not with its parent's.
+                        let going = Box::pin(host.go_on(run, history, Resume::default())).await?;
+                        break going.finish().await?;
+                    }
                     run.record(host.resumed(&prepared)?)?;
                     let drive = drive(host, prepared, Recompute::Tail);
                     break Box::pin(drive.travel(run, history.into_entries())).await?;
@@ -121,7 +129,7 @@ async fn carry(
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
                 Err(longshore_journal::Error::RunClosed(_)) => {
-                    break host.report(child.run).await?;
+                    break host.report(host.last_of(last).await?).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
