@@ -146,7 +146,7 @@ impl Drive {
                     self.follow(&run, &history).await?;
                     let entries = history.into_entries();
                     self.host.settle_before(&entries).await?;
-                    run.record(self.host.resumed(&self.prepared)?)?;
+                    run.record(self.host.resumed(&self.prepared))?;
                     return Ok(Again::Here(run, entries, seat));
                 }
                 Woken::Ended(report) => return Ok(Again::Ended(report)),
@@ -277,12 +277,12 @@ impl Host {
     }
 
     /// What says in the journal that a run goes on.
-    fn resumed(&self, prepared: &Prepared) -> Result<Event, Error> {
-        Ok(Event::RunResumed(Box::new(RunResumed {
+    fn resumed(&self, prepared: &Prepared) -> Event {
+        Event::RunResumed(Box::new(RunResumed {
             component: prepared.ready.compiled().digest(),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
-        })))
+        }))
     }
 
     /// The report of a run that has ended and was sealed.

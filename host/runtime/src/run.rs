@@ -278,7 +278,7 @@ impl Host {
             policy: prepared.policy,
             input: Json::parse(if input.is_empty() { "null" } else { input })
                 .unwrap_or_else(|_| Json::null()),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
             seed: prepared.ready.compiled().is_workflow().then(|| self.seed()).transpose()?,
             parent: None,
@@ -349,7 +349,7 @@ impl Host {
                 grant: GrantRecord::default(),
                 policy: policy.digest(),
                 input: Json::parse(request.input.0.clone()).unwrap_or_else(|_| Json::null()),
-                engine: self.engine.fingerprint()?,
+                engine: compiled.engine(),
                 host: VERSION.to_owned(),
                 seed: None,
                 parent: None,

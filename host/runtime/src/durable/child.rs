@@ -101,7 +101,7 @@ async fn carry(
                 grant: prepared.grant.clone(),
                 policy,
                 input: child.input,
-                engine: host.engine.fingerprint()?,
+                engine: prepared.ready.compiled().engine(),
                 host: VERSION.to_owned(),
                 seed: Some(host.seed()?),
                 parent: Some(Parent { depth, ..parent }),
@@ -121,7 +121,7 @@ async fn carry(
                         let going = Box::pin(host.go_on(run, history, Resume::default())).await?;
                         break going.finish().await?;
                     }
-                    run.record(host.resumed(&prepared)?)?;
+                    run.record(host.resumed(&prepared))?;
                     let drive = drive(host, prepared, Recompute::Tail);
                     break Box::pin(drive.travel(run, history.into_entries())).await?;
                 }

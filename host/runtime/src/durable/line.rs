@@ -94,7 +94,7 @@ impl Drive {
             grant: self.prepared.grant.clone(),
             policy: self.prepared.policy,
             input: next.input,
-            engine: self.host.engine.fingerprint()?,
+            engine: self.prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
             seed: Some(self.host.seed()?),
             continues: Some(Box::new(continues)),

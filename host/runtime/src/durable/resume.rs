@@ -104,7 +104,7 @@ impl Host {
             }
         };
         let entries: Vec<Entry> = history.into_entries();
-        run.record(self.resumed(&drive.prepared)?)?;
+        run.record(self.resumed(&drive.prepared))?;
         let (events, cancel) = (run.subscribe(), drive.cancel.clone());
         let task = tokio::spawn(drive.travel(run, entries));
         Ok(Running::new(id, events, task, cancel))
