@@ -101,6 +101,10 @@ impl History {
     /// As which run it goes on, or is about to.
     #[must_use]
     pub fn continued(&self) -> Option<&Continue> {
+        // One that was to go on, and was stopped on its way there, does not.
+        if self.end().is_some_and(|end| !end.outcome.is_ok()) {
+            return None;
+        }
         self.entries.iter().rev().find_map(|entry| continues_as(&entry.event))
     }
 
@@ -283,7 +287,8 @@ impl Checker {
             }
             Event::RunEnded(end) => {
                 self.ended = true;
-                let state = RunState::ended(&end.outcome, self.continued);
+                let continued = self.continued && end.outcome.is_ok();
+                let state = RunState::ended(&end.outcome, continued);
                 row.state == state && row.ended == Some(entry.at)
             }
             event => {

@@ -176,9 +176,13 @@ impl Drive {
         let options = RunOptions { recompute, function, ..self.host.options(start) };
         let cx = RunContext::durable(run.clone(), options, entries);
         // What comes to a run that goes on as another is that one's.
-        let own = !line::continues(entries);
-        if own {
-            letter::take_all(run, &cx).await?;
+        let next = line::continues(entries);
+        match next {
+            None => letter::take_all(run, &cx).await?,
+            Some(next) if self.host.journal.summary(next.run).await?.is_some() => {
+                return Ok(Leg::Continued(Box::new(line::Renewal::of(next.clone(), &cx))));
+            }
+            Some(_) => {}
         }
         let mut driving = pin!(ready.drive(&cx, &self.function, &arguments, &self.stdio));
         let mut letters = pin!(letter::take_as_they_come(run, &cx, seat));
@@ -191,14 +195,14 @@ impl Drive {
                 }
                 Err(halt) => Leg::Halted(halt),
             }),
-            () = self.cancel.asked() => {
+            () = self.cancel.asked(), if next.is_none() => {
                 for child in cx.attached() {
                     self.host.children(start).cancel(child);
                 }
                 let fault = Fault::new(FaultKind::Cancelled, "the run was cancelled");
                 Ok(Leg::Ended(Outcome::Fault(fault), cx.usage(), cx.uses()))
             }
-            failed = &mut letters, if own => Err(failed.into()),
+            failed = &mut letters, if next.is_none() => Err(failed.into()),
         }
     }
 

@@ -143,12 +143,10 @@ impl Longshore {
             match self.0.journal.post(run, id, bytes.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(closed @ longshore_journal::Error::RunClosed(_)) => {
-                    // One that goes on as a new run is reached there.
-                    let last = self.0.last_of(run).await?;
-                    if last == run {
-                        return Err(closed.into());
-                    }
-                    run = last;
+                    // One that goes on as a new run is reached there, after all that was sent to it before.
+                    let Some(next) = self.0.next_of(run).await? else { return Err(closed.into()) };
+                    self.0.forward(run, next).await?;
+                    run = next;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -36,13 +36,15 @@ impl Renewal {
     }
 }
 
-/// Whether a history says that its run goes on as a new one.
-pub(super) fn continues(entries: &[Entry]) -> bool {
-    let is = |entry: &Entry| match &entry.event {
-        Event::Asked(asked) => matches!(asked.what, Ask::Continue(_)),
-        _ => false,
-    };
-    entries.iter().rev().any(is)
+/// As which new run a history says that its run goes on.
+pub(super) fn continues(entries: &[Entry]) -> Option<&Continue> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Asked(asked) => match &asked.what {
+            Ask::Continue(next) => Some(next),
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 impl Drive {
@@ -161,24 +163,32 @@ impl Host {
     }
 
     /// Hands on what was sent to a run in the moment of its end. The same letter twice is one letter.
-    async fn forward(&self, run: RunId, next: RunId) -> Result<(), Error> {
+    pub(super) async fn forward(&self, run: RunId, next: RunId) -> Result<(), Error> {
         for posted in self.journal.letters(run, ALL).await? {
-            self.journal.post(next, posted.letter.id, posted.letter.bytes).await?;
+            match self.journal.post(next, posted.letter.id, posted.letter.bytes).await {
+                // It began, and so has them, before it ended.
+                Ok(_) | Err(JournalError::RunClosed(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
+    }
+
+    /// As which run this one went on.
+    pub(super) async fn next_of(&self, run: RunId) -> Result<Option<RunId>, Error> {
+        match self.journal.summary(run).await? {
+            Some(row) if row.state == RunState::Continued => {
+                Ok(self.journal.read(run).await?.continued().map(|next| next.run))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The run as which this one goes on now: itself, unless it ended so.
     pub(crate) async fn last_of(&self, run: RunId) -> Result<RunId, Error> {
         let mut last = run;
-        while let Some(row) = self.journal.summary(last).await? {
-            if row.state != RunState::Continued {
-                break;
-            }
-            match self.journal.read(last).await?.continued() {
-                Some(next) => last = next.run,
-                None => break,
-            }
+        while let Some(next) = self.next_of(last).await? {
+            last = next;
         }
         Ok(last)
     }

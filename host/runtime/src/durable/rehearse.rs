@@ -232,7 +232,7 @@ async fn history_of(exported: &Exported) -> Result<History, Error> {
             Event::RunStarted(start) if seq == 0 => opening = Some(row(start, entry.at)),
             Event::Asked(asked) => continued |= matches!(asked.what, Ask::Continue(_)),
             Event::RunEnded(ended) => {
-                let state = RunState::ended(&ended.outcome, continued);
+                let state = RunState::ended(&ended.outcome, continued && ended.outcome.is_ok());
                 ending = Some(Ending { state, at: entry.at });
             }
             _ => {}
