@@ -302,12 +302,29 @@ impl Flavor {
         self.kind == Kind::Concurrent
     }
 
+    /// Whether the same call gives the same bits on every machine.
+    pub(crate) fn is_deterministic(&self) -> bool {
+        self.kind == Kind::Deterministic
+    }
+
     pub(crate) fn resolver(&self) -> &Resolver {
         &self.resolver
     }
 
     pub(crate) fn tick(&self) -> Ticking<'_> {
         self.ticker.tick()
+    }
+
+    /// With how much fuel a call begins; none where it is not counted. A workflow is bounded by its deadline, since it waits.
+    fn fuel(&self, scene: &Scene) -> Option<u64> {
+        let most = if scene.durable { u64::MAX } else { scene.grant.limits().fuel };
+        self.is_deterministic().then_some(most)
+    }
+
+    /// The fuel that a call used, where it is counted.
+    pub(crate) fn burnt(&self, store: &Store<Host>) -> u64 {
+        let began = self.fuel(&store.data().scene);
+        began.map_or(0, |began| began.saturating_sub(store.get_fuel().unwrap_or(began)))
     }
 
     /// A store for one call: limits, deadline and the budget of host calls set.
@@ -319,6 +336,11 @@ impl Flavor {
         // What a component holds in its own tables counts like what the host holds for it.
         let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
         store.set_max_component_handles(handles);
+        if let Some(fuel) = self.fuel(scene)
+            && store.set_fuel(fuel).is_err()
+        {
+            unreachable!("this configuration counts fuel");
+        }
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let scene = &store.data().scene;
@@ -353,6 +375,7 @@ fn configure(allocation: Allocation, kind: Kind) -> Config {
         .concurrency_support(concurrency)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64))
         .epoch_interruption(true)
+        .consume_fuel(kind == Kind::Deterministic)
         .memory_init_cow(true)
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(kind == Kind::Deterministic)

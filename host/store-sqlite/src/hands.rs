@@ -28,7 +28,10 @@ pub(crate) struct Hands {
 
 enum State {
     /// Whoever waits; and whether somebody has an eye on the time.
-    Callers { worker: Box<Worker>, timed: bool },
+    Callers {
+        worker: Box<Worker>,
+        timed: bool,
+    },
     Thread(JoinHandle<()>),
     /// Between the two, and after the end.
     None,

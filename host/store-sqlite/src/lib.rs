@@ -56,7 +56,12 @@ pub enum Start {
 impl Options {
     /// The file at `path`, five seconds of patience, no limit of our own.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), busy: Duration::from_secs(5), max_pages: None, start: Start::AtOnce }
+        Self {
+            path: path.into(),
+            busy: Duration::from_secs(5),
+            max_pages: None,
+            start: Start::AtOnce,
+        }
     }
 }
 
