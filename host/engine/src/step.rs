@@ -2,13 +2,14 @@
 //! recorded. It decides nothing about order: that is the ledger's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longshore_journal::Durability;
 use longshore_model::{
     AttemptFailed, CallEnded, CallStarted, Event, Fault, FaultKind, LimitName, Outcome, Usage,
 };
 use longshore_reference::Digest;
+use tokio::time::Instant;
 use wasmtime::component::Val;
 
 use crate::call::{self, Cut, RunContext, Scene, Stdio, cancelled};
