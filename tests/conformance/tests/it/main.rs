@@ -6,6 +6,7 @@
 
 mod artifacts;
 mod authors;
+mod buckets;
 mod capabilities;
 mod components;
 mod copies;
