@@ -19,7 +19,7 @@ use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
 use longshore_config::{Buckets as Configured, Environment, Named, Settings};
 use longshore_store_postgres::{Address, Options, PostgresStore};
-use longshore_store_sqlite::SqliteStore;
+use longshore_store_sqlite::{Options as FileOptions, SqliteStore, Start};
 use longshore_stores::{Authorities, Buckets};
 use longshore_vault::HostVault;
 
@@ -133,7 +133,11 @@ impl Context {
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
         match self.server()? {
             Some(options) => Ok(Arc::new(PostgresStore::open(options)?)),
-            None => Ok(Arc::new(SqliteStore::open(self.home()?.journal())?)),
+            None => {
+                let file = FileOptions::new(self.home()?.journal());
+                let start = Start::WhenNeeded;
+                Ok(Arc::new(SqliteStore::open_with(FileOptions { start, ..file })?))
+            }
         }
     }
 

@@ -26,7 +26,7 @@ mod session;
 pub use admit::Prepared;
 pub use builder::{Builder, Longshore};
 pub use clock::SystemClock;
-pub use durable::{Approve, OpenApproval, Resume, Verdict};
+pub use durable::{Approve, Moved, OpenApproval, Resume, Verdict};
 pub use error::{Class, Error};
 pub use home::Home;
 pub use report::Report;

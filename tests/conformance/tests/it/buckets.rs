@@ -1,7 +1,7 @@
 //! Buckets of keys and values, and containers of objects, where the operator says: in files that outlive the process, on a
 //! server, or nowhere; and what is said when that cannot be.
 
-use longshore_test_support::redis;
+use longshore_test_support::{postgres, redis};
 use serde_json::{Value, json};
 
 use crate::artifacts::{guest, with_manifest};
@@ -174,5 +174,32 @@ fn a_container_survives_from_one_process_to_the_next_in_a_folder_of_the_home() {
         ["run", "blobs.wasm", "-f", "on", "--input", &input, "--allow", "blobstore=pages:rw"];
     let full = desk.run(&full);
     assert!(full.status == Some(6) && full.stderr.contains("blobstore-objects"), "{full}");
+    desk.every_run_is_closed();
+}
+
+/// Three processes that count in one bucket at once, in steps of one.
+fn counts_together(desk: &Desk, flags: &[&str]) {
+    let commands: Vec<_> = (0..20).map(|_| json!(["count", "n", "1"])).collect();
+    let input = json!(["notes", commands]).to_string();
+    let run = ["run", "stores.wasm", "-f", "on", "--input", &input, "--allow", "keyvalue=notes:rw"];
+    let all = [&run[..], flags].concat();
+    let started = [(); 3].map(|()| desk.start(&all));
+    for process in started {
+        let said = process.wait_with_output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
+    let sum = on(desk, &json!([["get", "n"], ["keys"]]), flags);
+    assert_eq!(value(&sum), json!(["60", "1"]));
+}
+
+#[test]
+fn processes_that_count_at_once_lose_nothing_wherever_the_bucket_is() {
+    let (Some(cache), Some(database)) = (redis::shared(), postgres::shared()) else { return };
+    let mut desk = desk();
+    desk.set("CACHE_URL", &cache.database());
+    desk.set("DATABASE_URL", &database.database());
+    counts_together(&desk, &[]);
+    counts_together(&desk, &["--keyvalue", "notes=redis:env:CACHE_URL"]);
+    counts_together(&desk, &["--keyvalue", "notes=postgres:env:DATABASE_URL"]);
     desk.every_run_is_closed();
 }
