@@ -141,7 +141,7 @@ impl RedisKeyValue {
         // Who waits how long is said here, not there.
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let made = MultiplexedConnection::new_with_config(&server.info, stream, config).await;
-        let (mut connection, driver) = made.map_err(class)?;
+        let (mut connection, driver) = made.map_err(unwelcome)?;
         tokio::spawn(driver);
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(SCRIPT);
@@ -207,15 +207,12 @@ impl std::fmt::Debug for RedisKeyValue {
     }
 }
 
-/// The code that the server gave, also where several answers are one error.
-fn code(error: &RedisError) -> Option<&'static str> {
-    const KNOWN: [&str; 6] = ["NOAUTH", "WRONGPASS", "OOM", "MISCONF", "BUSY", "WRONGTYPE"];
-    if let Some(code) = error.code() {
-        return KNOWN.into_iter().find(|known| *known == code);
+/// An error of the handshake: what the server does not like then is who we are, or the database.
+fn unwelcome(error: RedisError) -> Error {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ResponseError) => Error::TurnedAway(error.into()),
+        _ => class(error),
     }
-    let said = error.to_string();
-    let mut words = said.split(|c: char| !c.is_ascii_uppercase());
-    words.find_map(|word| KNOWN.into_iter().find(|known| *known == word))
 }
 
 fn class(error: RedisError) -> Error {
@@ -232,7 +229,7 @@ fn class(error: RedisError) -> Error {
         )
         | ErrorKind::Io => Error::Unreachable,
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Error::Foreign,
-        _ => match code(&error) {
+        _ => match error.code() {
             Some("NOAUTH" | "WRONGPASS") => Error::TurnedAway,
             Some("OOM" | "MISCONF") => Error::Full,
             Some("BUSY") => Error::Unreachable,

@@ -160,7 +160,10 @@ impl Opened {
 
     /// At most `most` bytes from `at` on.
     pub(super) fn read(&self, at: u64, most: usize) -> io::Result<Vec<u8>> {
-        let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
+        if at >= self.size {
+            return Ok(Vec::new());
+        }
+        let left = usize::try_from(self.size - at).unwrap_or(usize::MAX);
         let mut bytes = vec![0; most.min(left)];
         let at = self.head.length().saturating_add(at);
         #[cfg(unix)]

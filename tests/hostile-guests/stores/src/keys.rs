@@ -116,8 +116,9 @@ pub(crate) fn swap_twice() -> Result<String, String> {
 
 pub(crate) fn batch_of_a_million() -> Result<String, String> {
     let bucket = mine()?;
-    let keys: Vec<String> = (0..1_000_000).map(|n| n.to_string()).collect();
-    let pairs = || keys.iter().map(|key| (key.clone(), Vec::new())).collect::<Vec<_>>();
+    // Of no letters, so that what is measured is the host's lists and not what allocators keep of a million texts.
+    let keys = vec![String::new(); 1_000_000];
+    let pairs = || vec![(String::new(), Vec::new()); 1_000_000];
     tries([
         ("get-many".to_owned(), batch::get_many(&bucket, &keys).map(drop).map_err(said)),
         ("delete-many".to_owned(), batch::delete_many(&bucket, &keys).map_err(said)),
@@ -180,6 +181,7 @@ pub(crate) fn list_flood() -> Result<String, String> {
     let pairs: Vec<_> = (0..2_000).map(|n| (format!("{n:01000}"), Vec::new())).collect();
     batch::set_many(&bucket, &pairs).map_err(said)?;
     loop {
-        bucket.list_keys(None).map_err(said)?;
+        // Towards the end it is told that there is no time left, and goes on all the same.
+        let _ = bucket.list_keys(None);
     }
 }
