@@ -23,6 +23,15 @@ test: setup style docs deny plugins
 bench *args: setup
     cargo run --release -p longshore-bench -- {{ args }}
 
+# Durable workflows in virtual time: workflows, crashes and faults made up from 10,000 seeds; `just sim --seed N` repeats one.
+sim *args: setup
+    cargo run --release -p longshore-sim -- {{ args }}
+
+# The binary killed with SIGKILL, so many times, while 64 runs make effects outside; then the ledger is held against the journals.
+kills times="500": setup
+    cargo build --workspace --bin longshore
+    LONGSHORE_KILLS={{ times }} cargo test --workspace --test it -- kills:: --nocapture
+
 # Trace a start of `longshore run` anew (needs valgrind): which functions the release binary keeps side by side.
 order: setup
     # Not by the profile: it would change the hashes in the names.

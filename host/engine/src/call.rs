@@ -604,7 +604,7 @@ pub(crate) async fn invoke(
     };
     let usage = scene.usage(held, out, err);
     let values = after(&scene, values).map_err(Cut::Fault);
-    Called { values: left(&scene, values), usage }
+    Called { values: left(&scene, values).await, usage }
 }
 
 /// Stops what runs beside a workflow when its call is dropped before its end.
@@ -619,12 +619,20 @@ impl Drop for Flow<'_> {
 }
 
 /// A workflow that ended leaves nothing behind that runs.
-fn left(scene: &Scene, values: Result<Vec<Val>, Cut>) -> Result<Vec<Val>, Cut> {
+async fn left(scene: &Scene, values: Result<Vec<Val>, Cut>) -> Result<Vec<Val>, Cut> {
     if !scene.durable {
         return values;
     }
+    let attached = scene.ledger().attached(scene.id);
+    // Why they shall end must not be lost when it is kept that they shall.
+    let kept = attached.is_empty() || scene.run().hand_over().await.is_ok();
+    if !kept || scene.run().has_failed() {
+        // It did not end: it goes on when its journal does.
+        scene.ledger().drop_flow(scene.id);
+        return values;
+    }
     if let Some(children) = scene.cx.children() {
-        for child in scene.ledger().attached(scene.id) {
+        for child in attached {
             children.cancel(child);
         }
     }

@@ -390,7 +390,8 @@ impl Step {
     }
 }
 
-fn later(at: longshore_model::Timestamp, by: Duration) -> longshore_model::Timestamp {
+/// The time `by` after `at`.
+pub(crate) fn later(at: longshore_model::Timestamp, by: Duration) -> longshore_model::Timestamp {
     let us = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
     longshore_model::Timestamp::from_unix_us(at.unix_us().saturating_add(us))
 }

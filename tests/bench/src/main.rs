@@ -3,8 +3,10 @@
 //! Measures only through the public interfaces of the product, and decides nothing about it.
 
 mod cache;
+mod durable;
 mod egress;
 mod first;
+mod harbour;
 mod policy;
 mod process;
 mod product;
@@ -27,7 +29,7 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache, policy or egress";
+  --only    process, warm, values, cache, policy, egress or durable";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +84,10 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--strict") => options.strict = true,
             Some("--help" | "-h") => return Ok(None),
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
-                Some(group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress")) => {
+                Some(
+                    group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress"
+                    | "durable"),
+                ) => {
                     options.only.push(group.to_owned());
                 }
                 _ => bail!("--only needs the name of a group\n{USAGE}"),
@@ -104,6 +109,10 @@ fn measure(options: &Options) -> Result<table::Table> {
     let mut table = table::Table::default();
     if options.only == ["policy"] {
         policy::measure(&mut table, effort)?;
+        return Ok(table);
+    }
+    if options.only == ["durable"] {
+        durable::measure(&mut table, effort)?;
         return Ok(table);
     }
     let echo = guest("echo", "guest-echo");
@@ -128,6 +137,9 @@ fn measure(options: &Options) -> Result<table::Table> {
     if wanted("egress") {
         let guest = guest("egress", "guest-egress");
         egress::measure(&mut table, effort, home.path(), &guest)?;
+    }
+    if wanted("durable") {
+        durable::measure(&mut table, effort)?;
     }
     Ok(table)
 }

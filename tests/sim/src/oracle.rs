@@ -52,8 +52,22 @@ pub(crate) fn is_forced(ops: &[Op], trouble: bool) -> bool {
         }
         Op::Shaky { failures, attempts, .. } => failures < attempts && !trouble,
         Op::Fatal { .. } => !trouble,
-        Op::Child { ops, .. } | Op::Nested { ops, .. } => is_forced(ops, trouble),
+        Op::Child { ops, .. } | Op::Nested { ops, .. } | Op::Repeat { ops, .. } => {
+            is_forced(ops, trouble)
+        }
         _ => true,
+    })
+}
+
+/// Whether something in `ops` waits by functions that cannot say that the run shall end.
+pub(crate) fn cannot_be_told(ops: &[Op]) -> bool {
+    ops.iter().any(|op| match op {
+        Op::Nap { .. } | Op::Pure { .. } => true,
+        Op::Race { then, otherwise, .. }
+        | Op::SignalOr { then, otherwise, .. }
+        | Op::Approval { then, otherwise, .. } => cannot_be_told(then) || cannot_be_told(otherwise),
+        Op::Nested { ops, .. } | Op::Repeat { ops, .. } => cannot_be_told(ops),
+        _ => false,
     })
 }
 
@@ -208,6 +222,13 @@ impl Oracle<'_> {
                     return Ok(Walk::Cancelled);
                 }
                 self.inner(ops, cleanup)?;
+            }
+            Op::Repeat { times, ops } => {
+                for _ in 0..*times {
+                    if let Walk::Cancelled = self.walk(ops)? {
+                        return Ok(Walk::Cancelled);
+                    }
+                }
             }
             Op::Version { newest, .. } => drop(self.one_of(&[u64::from(*newest)])?),
             Op::Random => {

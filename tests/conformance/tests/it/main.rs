@@ -19,6 +19,7 @@ mod foreign;
 mod home;
 mod hosts;
 mod input;
+mod kills;
 mod lies;
 mod offline;
 mod private;
