@@ -11,7 +11,7 @@ use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
@@ -315,7 +315,7 @@ impl Flavor {
             if let Some(hit) = scene.used_up() {
                 return Err(wasmtime::Error::new(hit));
             }
-            Ok(UpdateDeadline::Yield(1))
+            Ok(scene.turn.tick())
         });
         store
     }
