@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio, Uses};
-use longshore_journal::{Closed, History, Subscription};
+use longshore_engine::{Arguments, Compiled, Function, Recompute, RunContext, Stdio, Uses};
+use longshore_journal::{Closed, History, StoredReceipt, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
 };
@@ -165,7 +165,14 @@ impl Admitted {
             if durable {
                 let entries = run.first();
                 let (prepared, stdio) = (Arc::new(prepared), request.stdio);
-                let drive = Drive { host, prepared, function, stdio, cancel };
+                let drive = Drive {
+                    host,
+                    prepared,
+                    function,
+                    stdio,
+                    cancel,
+                    recompute: Recompute::Nothing,
+                };
                 return drive.travel(run, entries).await;
             }
             let cx = RunContext::new(run.clone());
@@ -271,17 +278,18 @@ impl Host {
             policy: prepared.policy,
             input: Json::parse(if input.is_empty() { "null" } else { input })
                 .unwrap_or_else(|_| Json::null()),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
             seed: prepared.ready.compiled().is_workflow().then(|| self.seed()).transpose()?,
             parent: None,
+            continues: None,
         })
     }
 
     /// What the randomness of a run's workflows comes from.
     pub(crate) fn seed(&self) -> Result<Digest, Error> {
         let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
+        self.fill(&mut entropy)?;
         Ok(Digest::from_bytes(entropy))
     }
 
@@ -310,16 +318,33 @@ impl Host {
                     })
                 }),
             )
-            .await?;
-        Ok(Report {
-            run,
+            .await;
+        let stored = match sealed {
+            // Another host took it for one whose host had died; it is the same receipt.
+            Err(longshore_journal::Error::AlreadySealed(_)) => {
+                self.journal.receipt(run).await?.ok_or(Error::Unsealed { run })?
+            }
+            sealed => sealed?,
+        };
+        Ok(Self::sealed(&closed, stored, outcome, usage))
+    }
+
+    /// What a sealed run came to.
+    pub(crate) fn sealed(
+        closed: &Closed,
+        stored: StoredReceipt,
+        outcome: Outcome,
+        usage: Usage,
+    ) -> Report {
+        Report {
+            run: closed.run,
             outcome,
             usage,
-            journal: head,
-            receipt_digest: sealed.receipt.digest,
-            receipt: sealed.receipt.bytes,
+            journal: closed.head,
+            receipt_digest: stored.receipt.digest,
+            receipt: stored.receipt.bytes,
             uses: Uses::default(),
-        })
+        }
     }
 
     /// A run that was refused before it began: its denials, its end, its receipt.
@@ -341,10 +366,11 @@ impl Host {
                 grant: GrantRecord::default(),
                 policy: policy.digest(),
                 input: Json::parse(request.input.0.clone()).unwrap_or_else(|_| Json::null()),
-                engine: self.engine.fingerprint()?,
+                engine: compiled.engine(),
                 host: VERSION.to_owned(),
                 seed: None,
                 parent: None,
+                continues: None,
             })
             .await?;
         for denial in &refusal.denials {
@@ -358,7 +384,7 @@ impl Host {
 
     pub(crate) fn run_id(&self) -> Result<RunId, Error> {
         let mut entropy = [0; 10];
-        getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
+        self.fill(&mut entropy)?;
         Ok(RunId::new(self.clock.now(), entropy))
     }
 }

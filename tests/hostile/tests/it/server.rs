@@ -153,15 +153,7 @@ fn answer(to: &mut TcpStream, path: &str, asked: &str, stop: &AtomicBool) -> io:
             b"x-trailer: and more\r\n",
             &ever,
         ),
-        "/echo" => {
-            let sent = asked.lines().find_map(|line| line.strip_prefix("authorization: "));
-            let (sent, head) = (sent.unwrap_or("nothing"), "HTTP/1.1 200 OK\r\ncontent-length: 0");
-            let plain = sent.trim_start_matches("Bearer ");
-            to.write_all(
-                format!("{head}\r\nlocation: http://127.0.0.2/{plain}\r\nx-echo: {sent}\r\n\r\n")
-                    .as_bytes(),
-            )
-        }
+        "/echo" => to.write_all(echo(asked).as_bytes()),
         "/redirect" | "/redirect-away" => {
             let port = to.local_addr()?.port();
             let host = if path == "/redirect" { "127.0.0.1" } else { "127.0.0.2" };
@@ -173,6 +165,17 @@ fn answer(to: &mut TcpStream, path: &str, asked: &str, stop: &AtomicBool) -> io:
             to.write_all(format!("{head}{}\r\n\r\n{SECRET}", SECRET.len()).as_bytes())
         }
     }
+}
+
+/// An answer whose headers repeat the authorization that was sent.
+fn echo(asked: &str) -> String {
+    let sent = asked.lines().find_map(|line| line.strip_prefix("authorization: "));
+    let sent = sent.unwrap_or("nothing");
+    let plain = sent.trim_start_matches("Bearer ");
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\
+         location: http://127.0.0.2/{plain}\r\nx-echo: {sent}\r\n\r\n"
+    )
 }
 
 /// Writes `start`, then `more`, then a byte at a time for ever.
