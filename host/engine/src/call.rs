@@ -27,6 +27,7 @@ use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
 use crate::link::Ready;
+use crate::turn::Turn;
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
@@ -259,6 +260,7 @@ pub(crate) struct Scene {
     pub(crate) limit: Instant,
     pub(crate) counters: Counters,
     pub(crate) placeholders: secret::Placeholders,
+    pub(crate) turn: Turn,
     uses: UsesOfCall,
     /// Where it stands among the steps of the run: the same in every repetition.
     pub(crate) path: String,
@@ -308,6 +310,7 @@ impl Scene {
             limit: started + allowed,
             counters: Counters::default(),
             placeholders: secret::Placeholders::default(),
+            turn: Turn::default(),
             uses: UsesOfCall::default(),
             path: id.to_string(),
             durable: false,
@@ -685,7 +688,7 @@ async fn enter(
     };
     let ended = tokio::select! {
         biased;
-        ended = work => Some(ended),
+        ended = scene.turn.take(work) => Some(ended),
         () = scene.expired() => None,
     };
     let held = (store.data().limiter.peak_memory(), engine.burnt(&store));

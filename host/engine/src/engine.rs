@@ -11,7 +11,7 @@ use longshore_reference::Digest;
 use longshore_trust::Verified;
 use tokio::time::Instant;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
@@ -351,7 +351,7 @@ impl Flavor {
             if let Some(hit) = scene.used_up() {
                 return Err(wasmtime::Error::new(hit));
             }
-            Ok(UpdateDeadline::Yield(1))
+            Ok(scene.turn.tick())
         });
         store
     }

@@ -18,10 +18,12 @@ mod host;
 mod ledger;
 mod limiter;
 mod link;
+mod parts;
 mod retry;
 mod scan;
 mod step;
 mod ticker;
+mod turn;
 mod uses;
 pub mod value;
 

@@ -23,7 +23,7 @@ use crate::fault::{self, Raised};
 use crate::host::Host;
 use crate::ledger::{Halt, Stop};
 use crate::value::{Returned, Signature};
-use crate::{Engine, Error, companion, step};
+use crate::{Engine, Error, companion, parts, step};
 
 /// The components behind a workflow's imports, by the interface they serve.
 pub type Links = BTreeMap<String, Arc<Ready>>;
@@ -49,7 +49,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
+    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Part`] when it gives a part of it more
+    /// than that asks for, [`Error::Directory`] when a granted directory
     /// is not there, [`Error::Program`] when a granted program is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
     /// type than the import.
     pub fn link(
@@ -66,6 +67,7 @@ impl Engine {
         if compiled.is_workflow() {
             virtualized::check(compiled, &grant)?;
         }
+        parts::check(compiled.name(), compiled.parts(), &grant)?;
         let folders = dir::open(&grant)?;
         let programs = Arc::new(Programs::find(&grant)?);
         let scratch = self.scratch().cloned();
