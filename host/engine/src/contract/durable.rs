@@ -16,7 +16,7 @@ use crate::StartedChild;
 use crate::call::{Scene, cancelled};
 use crate::compiled::Function;
 use crate::host::Host;
-use crate::ledger::{Came, Halt, Place, Question, Running, Stop};
+use crate::ledger::{Came, Halt, Question, Running, Stop};
 use crate::retry::{Options, Retry};
 use crate::step::{Begun, Check, later};
 use crate::{link, step};
