@@ -26,6 +26,7 @@ use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
 use crate::link::Ready;
+use crate::turns::{self, Closing, Turns};
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
@@ -267,6 +268,7 @@ pub(crate) struct Scene {
     pub(crate) pure: bool,
     /// Whether it is such a repetition: nothing of it is recorded.
     pub(crate) quiet: bool,
+    pub(crate) turns: Turns,
     pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -312,6 +314,7 @@ impl Scene {
             durable: false,
             pure: false,
             quiet: false,
+            turns: Turns::default(),
             pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -663,6 +666,7 @@ async fn enter(
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
+    let _closing = Closing(&scene.turns);
     let mut entered = false;
     let work = async {
         let instance = ready.pre().instantiate_async(&mut store).await?;
@@ -674,6 +678,8 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
+    let ordered = scene.durable && engine.is_ordered();
+    let work = async { if ordered { turns::in_order(scene, work).await } else { work.await } };
     let ended = tokio::select! {
         biased;
         ended = work => Some(ended),

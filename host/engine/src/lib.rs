@@ -22,6 +22,7 @@ mod retry;
 mod scan;
 mod step;
 mod ticker;
+mod turns;
 mod uses;
 pub mod value;
 
