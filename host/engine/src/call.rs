@@ -5,7 +5,7 @@ mod options;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use longshore_journal::{Entry, Run};
@@ -16,6 +16,7 @@ use longshore_model::{
 use longshore_policy::{Grant, manifest_entry};
 use longshore_reference::Digest;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use wasmtime::component::Val;
 
 use crate::capability::clock::Elapsed;
@@ -344,7 +345,7 @@ impl Scene {
             if Instant::now() >= deadline {
                 return;
             }
-            tokio::time::sleep_until(tokio::time::Instant::from_std(deadline)).await;
+            tokio::time::sleep_until(deadline).await;
         }
     }
 

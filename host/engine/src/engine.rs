@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Instant;
 
 use longshore_ports::Backing;
 use longshore_reference::Digest;
 use longshore_trust::Verified;
+use tokio::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
 

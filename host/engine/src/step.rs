@@ -2,7 +2,7 @@
 //! recorded. It decides nothing about order: that is the ledger's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use longshore_journal::Durability;
 use longshore_model::{
@@ -10,6 +10,7 @@ use longshore_model::{
     Usage,
 };
 use longshore_reference::Digest;
+use tokio::time::Instant;
 use wasmtime::component::Val;
 
 use crate::call::{self, Cut, RunContext, Scene, Stdio, cancelled};

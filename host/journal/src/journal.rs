@@ -231,6 +231,28 @@ impl Journal {
         History::read(&*self.shared.store, run).await
     }
 
+    /// A run that has ended, with its history: for sealing it, where whoever ended it did not come to that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StillOpen`], and as [`read`](Self::read).
+    pub async fn ended(&self, run: RunId) -> Result<(Closed, History)> {
+        let history = self.read(run).await?;
+        let Some(ended) = history.end().and_then(|_| history.entries().last()) else {
+            return Err(Error::StillOpen(run));
+        };
+        let pure = is_pure_run(history.start());
+        let closed = Closed {
+            run,
+            head: history.head(),
+            entries: history.summary().entries,
+            ended: ended.at,
+            durability: if pure { Durability::Buffered } else { Durability::Synced },
+            shared: Arc::clone(&self.shared),
+        };
+        Ok((closed, history))
+    }
+
     /// The entries of a run as they are kept, unread and unchecked: for whoever hands them on.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ use crate::{Error, Home, SystemClock};
 /// Looks up the value of an environment variable whose name was granted.
 pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Fills bytes that nobody can foresee.
+pub(crate) type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// A host: resolves, verifies, grants and runs components. Clones share everything.
 #[derive(Clone)]
 pub struct Longshore(pub(crate) Arc<Host>);
@@ -31,6 +34,7 @@ pub(crate) struct Host {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) environment: Environment,
+    entropy: Option<Entropy>,
     /// How long a workflow that can only wait is kept in memory.
     pub(crate) patience: Option<Duration>,
     pub(crate) desk: Desk,
@@ -53,6 +57,8 @@ pub struct Builder {
     store: Option<Arc<dyn Store>>,
     clock: Option<Arc<dyn Clock>>,
     environment: Option<Environment>,
+    entropy: Option<Entropy>,
+    engine: Option<Engine>,
     signer: Option<PrivateKey>,
     backing: Backing,
     patience: Option<Duration>,
@@ -100,6 +106,15 @@ impl Longshore {
 }
 
 impl Host {
+    /// Fills `bytes` for ids and seeds.
+    pub(crate) fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        match &self.entropy {
+            Some(entropy) => entropy(bytes),
+            None => getrandom::fill(bytes).map_err(|e| Error::Entropy(e.to_string()))?,
+        }
+        Ok(())
+    }
+
     pub(crate) fn signer(&self) -> Result<Arc<PrivateKey>, Error> {
         if let Some(signer) = self.signer.get() {
             return Ok(Arc::clone(signer));
@@ -197,6 +212,22 @@ impl Builder {
         self
     }
 
+    /// Where the ids of runs, and the seeds of what is random in them, come from: the system, if this is not set. For tests that
+    /// are to go the same way each time.
+    #[must_use]
+    pub fn entropy(mut self, fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        self.entropy = Some(Arc::new(fill));
+        self
+    }
+
+    /// Shares the engine of another host in this process, with its compiled code and all that stands behind its capabilities. What
+    /// else was said of allocation, names, secrets, keys and values does not count then.
+    #[must_use]
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
     /// Who fetches the values of secrets. Without it no secret is ever available.
     #[must_use]
     pub fn vault(mut self, vault: Arc<dyn Vault>) -> Self {
@@ -242,13 +273,16 @@ impl Builder {
         let scratch = self.home.as_ref().map(Home::scratch);
         let mut backing = self.backing;
         backing.keyvalue.get_or_insert_with(|| Arc::new(MemoryKeyValue::default()));
-        let engine = Engine::new(EngineConfig {
-            allocation: self.allocation,
-            cache,
-            backing,
-            scratch,
-            resolver: self.resolver,
-        })?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::new(EngineConfig {
+                allocation: self.allocation,
+                cache,
+                backing,
+                scratch,
+                resolver: self.resolver,
+            })?,
+        };
         let registry = Registry::new(registry);
         Ok(Longshore(Arc::new(Host {
             registry: match self.progress {
@@ -262,6 +296,7 @@ impl Builder {
             journal: Journal::new(store, Arc::clone(&clock)),
             clock,
             environment: self.environment.unwrap_or_else(|| Arc::new(|_| None)),
+            entropy: self.entropy,
             patience: Some(self.patience.unwrap_or(PATIENCE)),
             desk: Desk::default(),
             home: self.home,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longshore_engine::{Children, Function, Halt, Recompute, RunContext, RunOptions, Stdio, Uses};
-use longshore_journal::{Entry, History, Run, RunState, Waiting, WaitsOn, in_force};
+use longshore_journal::{Entry, History, Run, RunFilter, RunState, Waiting, WaitsOn, in_force};
 use longshore_model::{
     Event, Fault, FaultKind, Outcome, RunEnded, RunId, RunResumed, RunStarted, Timestamp, Usage,
 };
@@ -37,6 +37,10 @@ const LONGEST_NAP: Duration = Duration::from_secs(60);
 
 /// How often a run that another host carries is looked at.
 const WATCHING: Duration = Duration::from_millis(200);
+
+/// How often a host looks for runs that ended and were not sealed, and among how many of the latest.
+const SWEEPS: Duration = Duration::from_secs(60);
+const SWEPT: usize = 1_000;
 
 /// A workflow's run, from leg to leg.
 pub(crate) struct Drive {
@@ -289,23 +293,40 @@ impl Host {
         }))
     }
 
-    /// The report of a run that has ended and was sealed.
+    /// The report of a run that has ended. Seals it, where the host that ended it died before it did.
     pub(crate) async fn report(&self, id: RunId) -> Result<Report, Error> {
-        let history = self.journal.read(id).await?;
-        let Some(ended) = history.end().cloned() else {
-            return Err(Error::NotResumable { run: id, reason: "it has not ended".to_owned() });
+        let (closed, history) = match self.journal.ended(id).await {
+            Err(longshore_journal::Error::StillOpen(_)) => {
+                return Err(Error::NotResumable { run: id, reason: "it has not ended".to_owned() });
+            }
+            found => found?,
         };
-        let Some(receipt) = self.journal.receipt(id).await? else {
+        let Some(RunEnded { outcome, usage }) = history.end().cloned() else {
             return Err(Error::Unsealed { run: id });
         };
-        Ok(Report {
-            run: id,
-            outcome: ended.outcome,
-            usage: ended.usage,
-            journal: history.head(),
-            receipt_digest: receipt.receipt.digest,
-            receipt: receipt.receipt.bytes,
-            uses: Uses::default(),
-        })
+        match self.journal.receipt(id).await? {
+            Some(stored) => Ok(Self::sealed(&closed, stored, outcome, usage)),
+            None => self.seal((closed, history), outcome, usage).await,
+        }
+    }
+
+    /// Seals the latest runs that ended and have no receipt, because their host died in between: now and then.
+    async fn sweep(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let due = |last: Timestamp| {
+            now.unix_us().abs_diff(last.unix_us())
+                >= u64::try_from(SWEEPS.as_micros()).unwrap_or(u64::MAX)
+        };
+        if !self.desk.swept().is_none_or(due) {
+            return Ok(());
+        }
+        let latest = RunFilter { limit: SWEPT, ..RunFilter::default() };
+        for row in self.journal.runs(&latest).await? {
+            if row.ended.is_some() && self.journal.receipt(row.run).await?.is_none() {
+                self.report(row.run).await?;
+            }
+        }
+        self.desk.has_swept(now);
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_engine::{Arguments, Compiled, Function, Recompute, RunContext, Stdio, Uses};
-use longshore_journal::{Closed, History, Subscription};
+use longshore_journal::{Closed, History, StoredReceipt, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
 };
@@ -289,7 +289,7 @@ impl Host {
     /// What the randomness of a run's workflows comes from.
     pub(crate) fn seed(&self) -> Result<Digest, Error> {
         let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
+        self.fill(&mut entropy)?;
         Ok(Digest::from_bytes(entropy))
     }
 
@@ -318,16 +318,33 @@ impl Host {
                     })
                 }),
             )
-            .await?;
-        Ok(Report {
-            run,
+            .await;
+        let stored = match sealed {
+            // Another host took it for one whose host had died; it is the same receipt.
+            Err(longshore_journal::Error::AlreadySealed(_)) => {
+                self.journal.receipt(run).await?.ok_or(Error::Unsealed { run })?
+            }
+            sealed => sealed?,
+        };
+        Ok(Self::sealed(&closed, stored, outcome, usage))
+    }
+
+    /// What a sealed run came to.
+    pub(crate) fn sealed(
+        closed: &Closed,
+        stored: StoredReceipt,
+        outcome: Outcome,
+        usage: Usage,
+    ) -> Report {
+        Report {
+            run: closed.run,
             outcome,
             usage,
-            journal: head,
-            receipt_digest: sealed.receipt.digest,
-            receipt: sealed.receipt.bytes,
+            journal: closed.head,
+            receipt_digest: stored.receipt.digest,
+            receipt: stored.receipt.bytes,
             uses: Uses::default(),
-        })
+        }
     }
 
     /// A run that was refused before it began: its denials, its end, its receipt.
@@ -367,7 +384,7 @@ impl Host {
 
     pub(crate) fn run_id(&self) -> Result<RunId, Error> {
         let mut entropy = [0; 10];
-        getrandom::fill(&mut entropy).map_err(|e| Error::Entropy(e.to_string()))?;
+        self.fill(&mut entropy)?;
         Ok(RunId::new(self.clock.now(), entropy))
     }
 }

@@ -449,22 +449,26 @@ impl children::Host for Host {
         detached: bool,
     ) -> wasmtime::Result<Result<Resource<Awaited>, children::CallError>> {
         let scene = Arc::clone(&self.scene);
-        let Some(port) = scene.cx.children().cloned() else {
+        // A repetition starts none: those of the history are known by it.
+        let port = scene.cx.children().cloned();
+        if port.is_none() && !scene.ledger().is_replay() {
             let error = call_error("unavailable", "this run cannot have children".to_owned());
             return Ok(Err(error));
-        };
+        }
         let found = super::by_name(&self.links, &interface, &function, &arguments);
         let (ready, function, _) = match found {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
         let input = Json::parse(arguments)?;
-        let (run, function) = (port.new_id(), function.path().to_owned());
+        let run = port.as_ref().map_or(RunId::from_bytes([0; 16]), |port| port.new_id());
+        let function = function.path().to_owned();
         let child = Child { run, interface, function, input, detached };
         let (step, run) = self.ask(Question::Child(child.clone()))?;
         let Some(run) = run else { unreachable!("a child is asked for and found as one") };
         let child = Child { run, ..child };
-        if !scene.ledger().is_settled(scene.id, step) && !scene.ledger().is_replay() {
+        let open = !scene.ledger().is_settled(scene.id, step) && !scene.ledger().is_replay();
+        if let (true, Some(port)) = (open, port) {
             let parent = Parent { run: scene.run().id(), call: scene.id, step, depth: 0 };
             let started = StartedChild { child, parent, ready };
             watch(&scene, step, started, &*port);

@@ -1,7 +1,7 @@
 //! From a run's history to the ledger with which it goes on.
 
 use longshore_journal::Entry;
-use longshore_model::{CallId, Event, Usage};
+use longshore_model::{CallId, Continues, Event, Usage};
 
 use super::{Came, Flow, Ledger, Moment, Open, Recorded, Request, Settled, State};
 
@@ -85,16 +85,22 @@ impl State {
                 self.flow(answered.call).settled.insert(answered.step, Settled { at, what });
             }
             Event::RunStarted(start) => {
-                let Some(before) = &start.continues else { return };
-                for signal in &before.signals {
-                    self.apply(at, &Event::Signalled(Box::new(signal.clone())));
-                }
-                if let Some(cancel) = &before.cancel {
-                    self.apply(at, &Event::CancelRequested(cancel.clone()));
+                if let Some(before) = &start.continues {
+                    self.inherit(at, before);
                 }
             }
             Event::Logged(logged) => self.flow(logged.call).lines += 1,
             other => self.apply(at, other),
+        }
+    }
+
+    /// Enters what the run before left.
+    fn inherit(&mut self, at: Moment, before: &Continues) {
+        for signal in &before.signals {
+            self.apply(at, &Event::Signalled(Box::new(signal.clone())));
+        }
+        if let Some(cancel) = &before.cancel {
+            self.apply(at, &Event::CancelRequested(cancel.clone()));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use longshore_journal::{Wake, Wakes};
-use longshore_model::RunId;
+use longshore_model::{RunId, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -18,6 +18,8 @@ pub(crate) struct Desk(Mutex<Runs>);
 struct Runs {
     knocks: HashMap<RunId, Arc<Notify>>,
     listener: Option<JoinHandle<()>>,
+    /// When runs without a receipt were last looked for.
+    swept: Option<Timestamp>,
 }
 
 /// A run's place at the desk; given back when this is dropped.
@@ -43,6 +45,14 @@ impl Desk {
     /// Whether this host carries the run.
     pub(crate) fn has(&self, run: RunId) -> bool {
         self.lock().knocks.contains_key(&run)
+    }
+
+    pub(crate) fn swept(&self) -> Option<Timestamp> {
+        self.lock().swept
+    }
+
+    pub(crate) fn has_swept(&self, at: Timestamp) {
+        self.lock().swept = Some(at);
     }
 
     fn lock(&self) -> MutexGuard<'_, Runs> {

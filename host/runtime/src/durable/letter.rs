@@ -132,7 +132,7 @@ impl Longshore {
             Some(id) => id,
             None => {
                 let mut id = [0; 16];
-                getrandom::fill(&mut id).map_err(|e| Error::Entropy(e.to_string()))?;
+                self.0.fill(&mut id)?;
                 id
             }
         };

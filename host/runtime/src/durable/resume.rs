@@ -46,7 +46,8 @@ impl Longshore {
     }
 
     /// Goes on with every run that has something to do and that nobody holds, at most `limit`: those that were interrupted, and
-    /// those whose time or message has come. Each with its own result.
+    /// those whose time or message has come. Each with its own result. Runs that ended and whose host died before it sealed them
+    /// are sealed on the way.
     ///
     /// # Errors
     ///
@@ -55,6 +56,7 @@ impl Longshore {
         &self,
         limit: usize,
     ) -> Result<Vec<(RunId, Result<Running, Error>)>, Error> {
+        self.0.sweep().await?;
         let mut going = Vec::new();
         for row in self.0.journal.claim(limit).await? {
             let resumed = match self.0.journal.go_on(&row).await {
