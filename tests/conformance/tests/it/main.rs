@@ -20,6 +20,7 @@ mod home;
 mod hosts;
 mod input;
 mod lies;
+mod moving;
 mod offline;
 mod private;
 mod published;
