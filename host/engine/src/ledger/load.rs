@@ -84,18 +84,15 @@ impl State {
                 let what = Came::Answer(answered.answer.clone());
                 self.flow(answered.call).settled.insert(answered.step, Settled { at, what });
             }
-            Event::RunStarted(start) => {
-                if let Some(before) = &start.continues {
-                    self.inherit(at, before);
-                }
-            }
+            Event::RunStarted(start) => self.inherit(at, start.continues.as_deref()),
             Event::Logged(logged) => self.flow(logged.call).lines += 1,
             other => self.apply(at, other),
         }
     }
 
     /// Enters what the run before left.
-    fn inherit(&mut self, at: Moment, before: &Continues) {
+    fn inherit(&mut self, at: Moment, before: Option<&Continues>) {
+        let Some(before) = before else { return };
         for signal in &before.signals {
             self.apply(at, &Event::Signalled(Box::new(signal.clone())));
         }

@@ -109,9 +109,9 @@ fn a_run_that_waits_is_moved_to_another_version_and_goes_on_with_it() {
         let words = ["runs", "move", &run, "--to", target, "--key", "publisher.pub"];
         words.map(str::to_owned).to_vec()
     };
-    // What is no version of it is told apart, and the run stays where it is.
+    // What is no other version of it is told apart, and the run stays where it is.
     let words = to(&harbour.place("ledger", "1.0.0"));
-    desk.refuses(2, "LS-ENG-008", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    desk.refuses(6, "LS-RUN-022", &words.iter().map(String::as_str).collect::<Vec<_>>());
     let words = to(&old);
     desk.refuses(6, "LS-RUN-022", &words.iter().map(String::as_str).collect::<Vec<_>>());
     let words = to(&new);
