@@ -29,7 +29,7 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache, policy, egress or durable";
+  --only    process, warm, values, cache, policy, egress, durable, or steps (of durable)";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
                 Some(
                     group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress"
-                    | "durable"),
+                    | "durable" | "steps"),
                 ) => {
                     options.only.push(group.to_owned());
                 }
@@ -111,8 +111,8 @@ fn measure(options: &Options) -> Result<table::Table> {
         policy::measure(&mut table, effort)?;
         return Ok(table);
     }
-    if options.only == ["durable"] {
-        durable::measure(&mut table, effort)?;
+    if options.only == ["durable"] || options.only == ["steps"] {
+        durable::measure(&mut table, effort, options.only == ["durable"])?;
         return Ok(table);
     }
     let echo = guest("echo", "guest-echo");
@@ -139,7 +139,7 @@ fn measure(options: &Options) -> Result<table::Table> {
         egress::measure(&mut table, effort, home.path(), &guest)?;
     }
     if wanted("durable") {
-        durable::measure(&mut table, effort)?;
+        durable::measure(&mut table, effort, true)?;
     }
     Ok(table)
 }
