@@ -32,6 +32,11 @@ kills times="500": setup
     cargo build --workspace --bin longshore
     LONGSHORE_KILLS={{ times }} cargo test --workspace --test it -- kills:: --nocapture
 
+# Durable steps beside Restate (npm) and DBOS (PyPI), which are installed into $LONGSHORE_TOOLS; one table of ratios.
+bench-peers *args: setup
+    cargo build --release -p longshore-bench
+    python3 tests/peers/peers.py "$CARGO_TARGET_DIR/release/longshore-bench" {{ args }}
+
 # Trace a start of `longshore run` anew (needs valgrind): which functions the release binary keeps side by side.
 order: setup
     # Not by the profile: it would change the hashes in the names.

@@ -41,8 +41,8 @@ fn effects(steps: usize) -> String {
 /// Waits for a signal on channel 0.
 const SIGNAL: &str = ",10,0";
 
-/// Measures all of it on the disk that has the temporary folder.
-pub(crate) fn measure(table: &mut Table, effort: Effort) -> Result<()> {
+/// Measures the steps, or `all` of it, on the disk that has the temporary folder.
+pub(crate) fn measure(table: &mut Table, effort: Effort, all: bool) -> Result<()> {
     let harbour = Harbour::new()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -53,6 +53,9 @@ pub(crate) fn measure(table: &mut Table, effort: Effort) -> Result<()> {
         without_effects(table, effort, &harbour, &host).await?;
         one_by_one(table, effort, &harbour, &host, folder.path()).await?;
         at_once(table, effort, &harbour, &host, folder.path()).await?;
+        if !all {
+            return Ok(());
+        }
         again(table, effort, &harbour, folder.path()).await?;
         asleep(table, effort, &harbour, folder.path()).await
     })

@@ -32,12 +32,12 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache, policy, egress, limits, compute, crowd or durable";
+  --only    process, warm, values, cache, policy, egress, limits, compute, crowd, durable, or steps (of durable)";
 
 /// What can be measured by itself.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "process", "warm", "values", "cache", "policy", "egress", "limits", "compute", "crowd",
-    "durable",
+    "durable", "steps",
 ];
 
 /// How much is measured.
@@ -115,8 +115,8 @@ fn measure(options: &Options) -> Result<table::Table> {
         policy::measure(&mut table, effort)?;
         return Ok(table);
     }
-    if options.only == ["durable"] {
-        durable::measure(&mut table, effort)?;
+    if options.only == ["durable"] || options.only == ["steps"] {
+        durable::measure(&mut table, effort, options.only == ["durable"])?;
         return Ok(table);
     }
     let echo = guest("echo", "guest-echo");
@@ -152,7 +152,7 @@ fn measure(options: &Options) -> Result<table::Table> {
         crowd::measure(&mut table, effort, home.path(), &echo)?;
     }
     if wanted("durable") {
-        durable::measure(&mut table, effort)?;
+        durable::measure(&mut table, effort, true)?;
     }
     Ok(table)
 }

@@ -24,7 +24,7 @@ pub struct Tale {
     pub hosts: usize,
     /// How long it took, in virtual time.
     pub passed: Duration,
-    /// A number of everything that happened: the same each time.
+    /// A number of what happened outside and of what was learnt: the same each time.
     pub print: u64,
 }
 
@@ -81,7 +81,7 @@ fn one(stage: &Stage<'_>, plan: &Plan) -> Result<(Tale, Vec<Vec<u64>>), String> 
             learnt => learnt?,
         };
         let rows = storm::rows(&wreck.sea).await;
-        let print = format!("{rows:?} {:?}", wreck.landed);
+        let print = format!("{learnt:?} {:?}", wreck.landed);
         let tale = Tale {
             records: wreck.sea.records(),
             runs: rows.len(),
