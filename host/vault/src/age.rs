@@ -264,4 +264,5 @@ fn cipher(key: &Key) -> UnboundKey {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 mod tests;
