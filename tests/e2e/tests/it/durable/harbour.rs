@@ -71,6 +71,17 @@ kind = "workflow"
 "fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
 "#;
 
+const MOTHER: &str = r#"
+[package]
+name = "mother"
+version = "1.0.0"
+kind = "workflow"
+[dependencies]
+"fixtures:ledger/ledger@0.1.0" = { reference = "team/ledger", version = "^1.0" }
+"fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
+"fixtures:tally/tally@0.1.0" = { reference = "team/tally", version = "^1.0" }
+"#;
+
 const SLOW: &str = r#"
 [package]
 name = "slow"
@@ -115,7 +126,9 @@ impl Harbour {
         publish(&place("parent"), pinned("flow", PARENT, &[flow, ledger]), &author).await;
         let steps = publish(&place("steps"), with_manifest(&guest("steps"), STEPS), &author).await;
         let pins = [ledger, steps.manifest.digest];
-        publish(&place("tally"), pinned("tally", TALLY, &pins), &author).await;
+        let tally = publish(&place("tally"), pinned("tally", TALLY, &pins), &author).await;
+        let pins = [pins[0], pins[1], tally.manifest.digest];
+        publish(&place("mother"), pinned("tally", MOTHER, &pins), &author).await;
         let (folder, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         // More runs than any test makes: none is forgotten.
         let store = Arc::new(MemoryStore::keeping(100_000));
