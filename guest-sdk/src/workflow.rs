@@ -272,6 +272,37 @@ pub fn version(change: &str, oldest: u32, newest: u32) -> u32 {
     raw::run::version(change, oldest, newest)
 }
 
+/// Ends this run and goes on with a new one, with `input` (an object keyed by parameter name, or an array) and an empty
+/// history: for workflows without end. Signals that came and were not received go along. Returns only the reason why not:
+/// `cancelled`, when somebody asked for the run to end; `bad-input`; `unavailable`, when another workflow called this one.
+///
+/// ```ignore
+/// if rounds == 1_000 {
+///     return Err(continue_as_new(&Input { seen }));
+/// }
+/// ```
+#[must_use]
+pub fn continue_as_new<I: Serialize>(input: &I) -> Failure {
+    let input = match serde_json::to_string(input) {
+        Ok(input) => input,
+        Err(error) => return error.into(),
+    };
+    match raw::lineage::continue_as_new(&input) {
+        raw::lineage::Refusal::Interrupted => Interrupted::Cancelled.into(),
+        raw::lineage::Refusal::BadInput(why) => Failure::fatal("bad-input", why),
+        raw::lineage::Refusal::Unavailable => {
+            let why = "only the workflow that the run was started with goes on as a new run";
+            Failure::fatal("unavailable", why)
+        }
+    }
+}
+
+/// How many runs went before this one: none before the first.
+#[must_use]
+pub fn generation() -> u32 {
+    raw::lineage::number()
+}
+
 /// A run that was started as a child of this one.
 #[derive(Debug)]
 pub struct Child(raw::children::Child);

@@ -13,12 +13,14 @@ use longshore::engine::Allocation;
 use longshore::journal::{Journal, Store};
 use longshore::model::{Clock as _, Timestamp};
 use longshore::policy::{Approvals, Circumstances, Policy};
+use longshore::ports::Vault;
 use longshore::reference::Reference;
 use longshore::trust::{PrivateKey, PublicKey, TrustPolicy};
 use longshore::{Builder, Home, Longshore, SystemClock};
-use longshore_config::{Environment, Named, Settings};
+use longshore_config::{Buckets as Configured, Environment, Named, Settings};
 use longshore_store_postgres::{Address, Options, PostgresStore};
-use longshore_store_sqlite::SqliteStore;
+use longshore_store_sqlite::{Options as FileOptions, SqliteStore, Start};
+use longshore_stores::{Authorities, Buckets};
 use longshore_vault::HostVault;
 
 use crate::args::Global;
@@ -27,6 +29,7 @@ use crate::commands::policy::{self, Policies};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress;
+use crate::stores::Maker;
 
 /// Keys and policies larger than this are not read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -88,7 +91,8 @@ impl Context {
             .home(&settings.home)
             .registry(client)
             .allocation(Allocation::OnDemand)
-            .vault(Arc::new(HostVault::new(|name| variable(name)?.into_string().ok())))
+            .keyvalue(Arc::new(self.buckets(&settings.keyvalue)?))
+            .vault(self.vault())
             .environment(|name| variable(name)?.into_string().ok());
         if let Some(registry) = &settings.registry {
             builder = builder.default_registry(registry);
@@ -97,6 +101,25 @@ impl Context {
             builder = builder.progress(line);
         }
         Ok(builder)
+    }
+
+    fn vault(&self) -> Arc<dyn Vault> {
+        Arc::new(HostVault::new(|name| variable(name)?.into_string().ok()))
+    }
+
+    /// Where buckets of keys and values are kept.
+    pub(crate) fn buckets(&self, configured: &Configured) -> Result<Buckets, Error> {
+        let mut authorities = Authorities::default();
+        if configured.is_remote() {
+            for path in &self.settings()?.extra_ca {
+                if !authorities.add_pem(&read_bytes(path, MAX_FILE)?) {
+                    let message =
+                        format!("the CA file `{}` holds no certificate in PEM", path.display());
+                    return Err(Error::bad(message, "correct `extra-ca` in the settings"));
+                }
+            }
+        }
+        Maker { home: self.home()?, vault: self.vault(), authorities }.buckets(configured)
     }
 
     /// A host that looks and never runs: it takes any component, signed or not.
@@ -109,7 +132,11 @@ impl Context {
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Error> {
         match self.server()? {
             Some(options) => Ok(Arc::new(PostgresStore::open(options)?)),
-            None => Ok(Arc::new(SqliteStore::open(self.home()?.journal())?)),
+            None => {
+                let file = FileOptions::new(self.home()?.journal());
+                let start = Start::WhenNeeded;
+                Ok(Arc::new(SqliteStore::open_with(FileOptions { start, ..file })?))
+            }
         }
     }
 

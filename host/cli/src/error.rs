@@ -64,6 +64,16 @@ pub(crate) enum Error {
     /// The settings.
     #[error(transparent)]
     Config(#[from] longshore_config::Error),
+    /// A bucket is to be kept where nothing can be.
+    #[error("the bucket `{bucket}` cannot be kept where the settings say")]
+    Bucket {
+        bucket: String,
+        #[source]
+        source: longshore_stores::Error,
+    },
+    /// What keeps a bucket does not answer.
+    #[error("the bucket `{bucket}` cannot be used: {}", .why.message)]
+    BucketLost { bucket: String, why: longshore::ports::Unavailable },
     /// The path from a reference to a receipt.
     #[error(transparent)]
     Path(Box<longshore::Error>),
@@ -146,6 +156,8 @@ impl Error {
             Self::Setup(_) => "LS-CLI-009",
             Self::Unwell { .. } => "LS-CLI-010",
             Self::Config(source) => source.code(),
+            Self::Bucket { source, .. } => source.code(),
+            Self::BucketLost { why, .. } => why.code,
             Self::Path(source) => source.code(),
             Self::Build(source) => source.code(),
             Self::Server(source) => source.code(),
@@ -170,6 +182,10 @@ impl Error {
             Self::Stdout(_) | Self::Setup(_) => return None,
             Self::Unwell { .. } => "each failed check above says what to do",
             Self::Config(source) => return source.hint(),
+            Self::Bucket { .. } => {
+                "write `redis://host:port/0`, `rediss://…` with TLS, or `postgres://user@host/database`"
+            }
+            Self::BucketLost { .. } => "with `-v`, it is said what its server or file says",
             Self::Path(source) => return source.hint(),
             Self::Build(source) => return source.hint(),
             Self::Server(source) => return source.hint(),

@@ -14,6 +14,7 @@ mod output;
 mod progress;
 mod render;
 mod signal;
+mod stores;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

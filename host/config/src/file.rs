@@ -3,7 +3,7 @@
 use longshore_reference::Repository;
 use longshore_reference::authored::{Item, Misread, Table, closest, did_you_mean, read};
 
-use crate::StoreUrl;
+use crate::{Buckets, StoreUrl, keyvalue};
 
 /// The largest `config.toml` that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
@@ -21,6 +21,7 @@ const KEYS: &[&str] = &[
     "environment",
     "profile",
     "store",
+    "keyvalue",
 ];
 
 /// What a host may be for.
@@ -40,16 +41,17 @@ pub(crate) struct Authored {
     pub(crate) environment: Option<String>,
     pub(crate) profile: Option<String>,
     pub(crate) store: Option<StoreUrl>,
+    pub(crate) keyvalue: Buckets,
 }
 
 impl Authored {
     /// Reads the text; `file` is its name for messages.
     pub(crate) fn parse(text: &str, file: &str) -> Result<Self, Misread> {
-        read(text, file, MAX_BYTES, |root| Some(authored(root)))
+        read(text, file, MAX_BYTES, |root| Some(authored(root, file)))
     }
 }
 
-fn authored(root: &Table<'_>) -> Authored {
+fn authored(root: &Table<'_>, file: &str) -> Authored {
     root.only(KEYS);
     Authored {
         registry: root.get("registry").and_then(|item| host(&item)),
@@ -63,6 +65,10 @@ fn authored(root: &Table<'_>) -> Authored {
         environment: root.get("environment").as_ref().and_then(environment),
         profile: root.get("profile").as_ref().and_then(environment),
         store: root.get("store").as_ref().and_then(store),
+        keyvalue: root
+            .table("keyvalue")
+            .map(|table| keyvalue::from_toml(&table, file))
+            .unwrap_or_default(),
     }
 }
 

@@ -7,10 +7,12 @@
 mod environment;
 mod error;
 mod file;
+mod keyvalue;
 mod settings;
 mod store;
 
 pub use environment::Environment;
 pub use error::Error;
+pub use keyvalue::{Backend, Bucket, Buckets, Origin};
 pub use settings::{Named, Settings};
 pub use store::StoreUrl;

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::file::{Authored, MAX_BYTES, check_environment, check_host};
-use crate::{Environment, Error, StoreUrl};
+use crate::{Buckets, Environment, Error, StoreUrl};
 
 /// A file that somebody named, or one that is looked for where it usually is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub profile: Option<String>,
     /// The server that keeps the journal; a file in the home unless named.
     pub store: Option<StoreUrl>,
+    /// Where buckets of keys and values are kept.
+    pub keyvalue: Buckets,
 }
 
 impl Settings {
@@ -96,6 +98,8 @@ impl Settings {
             None => Ok(written),
         };
         let profile = word("LONGSHORE_PROFILE", authored.profile)?;
+        let mut keyvalue = authored.keyvalue;
+        keyvalue.beside(&home);
         let purpose = word("LONGSHORE_ENVIRONMENT", authored.environment)?;
         Ok(Self {
             environment: purpose,
@@ -109,6 +113,7 @@ impl Settings {
             trust_policy,
             policy,
             store,
+            keyvalue,
             home,
         })
     }

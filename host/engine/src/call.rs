@@ -1,5 +1,7 @@
 //! One call: a fresh sandbox, its scene (who calls, under which grant, into which journal), its end.
 
+mod options;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use longshore_journal::{Entry, Run};
 use longshore_model::{
-    CallId, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind, Forgotten,
-    LimitName, Logged, Output, RunId, Scope, Stream, Usage,
+    CallId, CancelRequested, Denied, Effect, EffectEnded, EffectStarted, Event, Fault, FaultKind,
+    Forgotten, LimitName, Limits, Logged, Output, RunId, Scope, Signalled, Stream, Usage,
 };
 use longshore_policy::{Grant, manifest_entry};
 use longshore_reference::Digest;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use wasmtime::component::Val;
 
@@ -27,8 +30,8 @@ use crate::link::Ready;
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
-/// How many calls that workflows started run at once in one run; more wait for their turn.
-const MAX_STARTED: usize = 64;
+use self::options::{Line, recomputed};
+pub use self::options::{Recompute, RunOptions};
 
 /// What is shared by all calls of one run: its journal, what its workflows asked for, and what its calls used together.
 #[derive(Clone, Debug)]
@@ -48,27 +51,9 @@ struct RunShared {
     elapsed: Arc<Elapsed>,
     area: Mutex<Option<Arc<Area>>>,
     spent: AtomicU64,
-    slots: tokio::sync::Semaphore,
+    slots: Semaphore,
     options: RunOptions,
-}
-
-/// How a run is carried out. `Default`: it never leaves memory, has no randomness and no children.
-#[derive(Clone, Default)]
-pub struct RunOptions {
-    /// How long a workflow that can only wait is kept in memory; for ever, if none.
-    pub patience: Option<Duration>,
-    /// What the randomness of its workflows comes from.
-    pub seed: Option<Digest>,
-    /// Who starts the children of its workflows.
-    pub children: Option<Arc<dyn Children>>,
-    /// Whether nothing may be done beyond the history.
-    pub replay: bool,
-}
-
-impl std::fmt::Debug for RunOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunOptions").field("patience", &self.patience).finish_non_exhaustive()
-    }
+    line: Line,
 }
 
 impl RunContext {
@@ -83,9 +68,14 @@ impl RunContext {
     pub fn durable(run: Run, options: RunOptions, entries: &[Entry]) -> Self {
         let mode = if options.replay { Mode::Replay } else { Mode::Live };
         let ledger = Ledger::new(run, mode);
+        ledger.check(recomputed(options.recompute, entries));
         let usage = ledger.load(entries);
-        let spent = AtomicU64::new(usage.spent_micros);
-        let slots = tokio::sync::Semaphore::new(MAX_STARTED);
+        let line = Line::of(ledger.run(), entries);
+        let spent = AtomicU64::new(usage.spent_micros.saturating_add(line.spent));
+        let most = options.started_calls.unwrap_or_else(|| Limits::default().started_calls);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // Of none at all, the first would wait for ever.
+        let slots = Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS));
         Self(Arc::new(RunShared {
             ledger,
             usage: Mutex::new(usage),
@@ -100,6 +90,7 @@ impl RunContext {
             area: Mutex::default(),
             made: AtomicU64::new(0),
             spent,
+            line,
         }))
     }
 
@@ -170,6 +161,21 @@ impl RunContext {
         self.0.ledger.attached(0)
     }
 
+    /// What a run that goes on as a new one hands to it: signals that came and were not received, and the wish that it end
+    /// where its workflow was not told.
+    #[must_use]
+    pub fn unseen(&self) -> (Vec<Signalled>, Option<CancelRequested>) {
+        self.0.ledger.unseen()
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    pub(crate) fn function(&self) -> Option<&Arc<Function>> {
+        self.0.options.function.as_ref()
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.0.ledger
     }
@@ -186,7 +192,7 @@ impl RunContext {
         self.0.options.children.as_ref()
     }
 
-    pub(crate) fn slots(&self) -> &tokio::sync::Semaphore {
+    pub(crate) fn slots(&self) -> &Semaphore {
         &self.0.slots
     }
 
@@ -197,8 +203,9 @@ impl RunContext {
         Some(limit - before - micros)
     }
 
-    /// What the run has spent of its budget of money.
-    pub(crate) fn spent(&self) -> u64 {
+    /// What the run, and those that it continues, have spent of their budget of money.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
         self.0.spent.load(Ordering::Relaxed)
     }
 
@@ -257,6 +264,10 @@ pub(crate) struct Scene {
     pub(crate) path: String,
     /// Whether it is a workflow's call, which is repeated when the run goes on.
     pub(crate) durable: bool,
+    /// Whether its result can be computed again: what it is told is the same each time.
+    pub(crate) pure: bool,
+    /// Whether it is such a repetition: nothing of it is recorded.
+    pub(crate) quiet: bool,
     pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -300,6 +311,8 @@ impl Scene {
             uses: UsesOfCall::default(),
             path: id.to_string(),
             durable: false,
+            pure: false,
+            quiet: false,
             pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -363,6 +376,9 @@ impl Scene {
 
     /// Records an event. A journal that fails ends the call; see [`Scene::journal_failure`].
     pub(crate) fn record(&self, event: Event) {
+        if self.quiet {
+            return;
+        }
         if let Err(error) = self.run().record(event) {
             self.journal_failed(error);
         }
@@ -491,7 +507,7 @@ impl Scene {
 
     /// Milliseconds until the deadline.
     pub(crate) fn remaining_ms(&self) -> u64 {
-        if self.durable {
+        if self.durable || self.pure {
             // What is left differs from one repetition to the next.
             return self.grant.limits().deadline_ms;
         }
@@ -504,10 +520,11 @@ impl Scene {
         format!("{}/{}", self.run().id(), self.path)
     }
 
-    fn usage(&self, memory_bytes: u64, stdout: u64, stderr: u64) -> Usage {
+    fn usage(&self, (memory_bytes, fuel): (u64, u64), stdout: u64, stderr: u64) -> Usage {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Usage {
             wall_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            fuel,
             memory_bytes,
             stdout_bytes: stdout,
             stderr_bytes: stderr,
@@ -569,9 +586,9 @@ pub(crate) async fn invoke(
     let _flow = Flow(&scene);
     let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes, stdio.watcher.clone());
     let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes, stdio.watcher.clone());
-    let (values, memory) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
+    let (values, held) = match Host::new(ready, &scene, stdio, stdout.clone(), stderr.clone()) {
         Ok(host) => enter(ready, &scene, function, params, host).await,
-        Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), 0),
+        Err(error) => (Err(Fault::new(FaultKind::Host, error.to_string())), (0, 0)),
     };
     let overflow = stdout.overflow().or_else(|| stderr.overflow());
     if let Some(halt) = scene.halt.get().filter(|_| scene.journal_failure.get().is_none()) {
@@ -585,7 +602,7 @@ pub(crate) async fn invoke(
         (_, Some(hit)) => Err(Fault::limit(FaultKind::StreamSize, hit.name, hit.to_string())),
         (values, None) => values,
     };
-    let usage = scene.usage(memory, out, err);
+    let usage = scene.usage(held, out, err);
     let values = after(&scene, values).map_err(Cut::Fault);
     Called { values: left(&scene, values).await, usage }
 }
@@ -651,7 +668,7 @@ async fn enter(
     function: &Function,
     params: &[Val],
     host: Host,
-) -> (Result<Vec<Val>, Fault>, u64) {
+) -> (Result<Vec<Val>, Fault>, (u64, u64)) {
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
@@ -671,13 +688,13 @@ async fn enter(
         ended = work => Some(ended),
         () = scene.expired() => None,
     };
-    let memory = store.data().limiter.peak_memory();
+    let held = (store.data().limiter.peak_memory(), engine.burnt(&store));
     let values = match ended {
         Some(Ok(values)) => Ok(values),
         Some(Err(error)) => fault::classify(error, scene, function, entered),
         None => Err(fault::deadline(scene)),
     };
-    (values, memory)
+    (values, held)
 }
 
 /// Records what was captured, and says how many bytes it was.

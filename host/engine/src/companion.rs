@@ -11,7 +11,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem
 use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Val};
 
 use crate::compiled::{Compiled, Function};
-use crate::contract::{Pending, Started, outcome_of};
+use crate::contract::{Pending, Started, checked, outcome_of};
 use crate::host::Host;
 use crate::link::{self, Ready};
 use crate::{Error, step};
@@ -151,11 +151,11 @@ fn bind_start(
     slot.func_new(name, move |mut store: StoreContextMut<'_, Host>, _, params, results| {
         let parent = Arc::clone(&store.data().scene);
         let options = store.data().options();
-        let place = match step::start(&parent, &ready, &function, params.to_vec(), options) {
-            Ok(place) => place,
+        let begun = match step::start(&parent, &ready, &function, params.to_vec(), options) {
+            Ok(begun) => begun,
             Err(cut) => return link::give(&parent, Err(cut), false, results),
         };
-        let started = Started::new(&place, &function);
+        let started = Started::new(begun, &function);
         let handle = store.data_mut().table.push(started)?;
         let handle = ResourceAny::try_from_resource(handle, &mut store)?;
         if let Some(slot) = results.first_mut() {
@@ -177,8 +177,11 @@ fn bind_wait(
         Box::new(async move {
             let handle = handle(&mut store, params)?;
             let parent = Arc::clone(&store.data().scene);
-            let step = store.data().table.get(&handle)?.step();
-            let made = match outcome_of(&parent, step).await? {
+            let started = store.data_mut().table.get_mut(&handle)?;
+            let (step, check) = (started.step(), started.take_check());
+            let outcome = outcome_of(&parent, step).await?;
+            checked(&parent, check).await?;
+            let made = match outcome {
                 Ok(outcome) => step::repeated(&parent, &function, outcome),
                 Err(fault) => Err(crate::call::Cut::Fault(fault)),
             };

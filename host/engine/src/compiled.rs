@@ -174,6 +174,12 @@ impl Compiled {
         }
     }
 
+    /// What tells the compiled code of the configuration that it runs on from others': versions, features, target.
+    #[must_use]
+    pub fn engine(&self) -> String {
+        self.flavor.fingerprint()
+    }
+
     pub(crate) fn flavor(&self) -> &Arc<Flavor> {
         &self.flavor
     }

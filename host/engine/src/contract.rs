@@ -12,6 +12,7 @@ use crate::{Arguments, Function};
 
 mod clocks;
 mod durable;
+mod lineage;
 
 mod action {
     wasmtime::component::bindgen!({
@@ -96,9 +97,9 @@ pub(crate) use keyvalue_draft2::wasi::keyvalue as keyvalue2;
 pub(crate) use wasi::wasi::logging::logging;
 use workflow::longshore::workflow::{dynamic, run};
 
-pub(crate) use durable::outcome_of;
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use durable::{Awaited, Pending, PolicyHandle, Started};
+pub(crate) use durable::{checked, outcome_of};
 
 /// A span that a guest opened.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -298,6 +299,10 @@ impl run::Host for Host {
     }
 
     fn version(&mut self, change: String, oldest: u32, newest: u32) -> wasmtime::Result<u32> {
+        if !self.scene.durable {
+            // An action's call is not repeated from a history: it is always there for the first time.
+            return Ok(newest);
+        }
         let version = self.scene.ledger().version(self.scene.id, &change, oldest, newest);
         version.map_err(|stop| self.scene.stopped(stop))
     }

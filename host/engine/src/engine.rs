@@ -72,8 +72,8 @@ struct Inner {
 pub(crate) struct Flavor {
     engine: wasmtime::Engine,
     linker: Linker<Host>,
-    /// The linker of workflows; they run on the deterministic configuration only.
-    workflows: Option<Linker<Host>>,
+    /// The linker of workflows, once there is one; they run on the deterministic configuration only.
+    workflows: OnceLock<Linker<Host>>,
     fingerprint: String,
     resolver: Resolver,
     kind: Kind,
@@ -146,7 +146,7 @@ impl Engine {
         }
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor(Kind::of(&name, &scan)?)?;
+        let flavor = self.flavor_of(&name, &scan)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
         Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
     }
@@ -177,7 +177,7 @@ impl Engine {
         let Some(cache) = &self.0.cache else { return Ok(None) };
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor(Kind::of(&name, &scan)?)?;
+        let flavor = self.flavor_of(&name, &scan)?;
         match cache.load(&flavor.engine, digest, &flavor.fingerprint) {
             Lookup::Hit(component) => {
                 Ok(Some(self.keep(Compiled::new(flavor, component, verified, name, scan)?)))
@@ -195,21 +195,20 @@ impl Engine {
         Ok(scan::scan(name, bytes)?.manifest)
     }
 
-    /// What tells this engine's compiled code from another's: versions, features, target.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Setup`] when wasmtime cannot be set up on this machine.
-    pub fn fingerprint(&self) -> Result<String, Error> {
-        let flavor = self.flavor(Kind::Plain)?;
-        Ok(format!("wasmtime {WASMTIME} {}", &flavor.fingerprint[..16]))
-    }
-
     /// The same bytes from elsewhere, or vouched for by others, are another component to policy and journal.
     fn known(&self, verified: &Verified) -> Option<Arc<Compiled>> {
         let known = self.0.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         let compiled = known.get(&verified.digest()).and_then(Weak::upgrade)?;
         compiled.is_of(verified).then_some(compiled)
+    }
+
+    /// The configuration for a component, ready to link it.
+    fn flavor_of(&self, name: &str, scan: &scan::Scan) -> Result<Arc<Flavor>, Error> {
+        let flavor = self.flavor(Kind::of(name, scan)?)?;
+        if scan.workflow {
+            flavor.serve_workflows()?;
+        }
+        Ok(flavor)
     }
 
     fn flavor(&self, kind: Kind) -> Result<Arc<Flavor>, Error> {
@@ -266,12 +265,11 @@ impl Flavor {
         let setup = |error: wasmtime::Error| Error::Setup(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&configure(allocation, kind)).map_err(setup)?;
         let linker = contract::linker(&engine, kind == Kind::Concurrent).map_err(setup)?;
-        let workflows = (kind == Kind::Deterministic).then(|| contract::workflows(&linker));
-        let workflows = workflows.transpose().map_err(setup)?;
         let ticker = Ticker::start(vec![engine.weak()]).map_err(|e| Error::Setup(e.to_string()))?;
         let mut hasher = StableHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let fingerprint = hasher.0.finalize().to_hex()[..32].to_owned();
+        let workflows = OnceLock::new();
         Ok(Self { engine, linker, workflows, fingerprint, resolver, kind, ticker })
     }
 
@@ -281,11 +279,32 @@ impl Flavor {
 
     /// The linker of workflows, or of all others.
     pub(crate) fn linker(&self, workflow: bool) -> &Linker<Host> {
-        self.workflows.as_ref().filter(|_| workflow).unwrap_or(&self.linker)
+        self.workflows.get().filter(|_| workflow).unwrap_or(&self.linker)
+    }
+
+    /// Sees to it that there is a linker for workflows.
+    fn serve_workflows(&self) -> Result<(), Error> {
+        if self.workflows.get().is_none() {
+            let linker = contract::workflows(&self.linker);
+            let linker = linker.map_err(|error| Error::Setup(format!("{error:#}")))?;
+            // Whoever else made one meanwhile made the same.
+            let _ = self.workflows.set(linker);
+        }
+        Ok(())
+    }
+
+    /// What tells its compiled code from another's: versions, features, target.
+    pub(crate) fn fingerprint(&self) -> String {
+        format!("wasmtime {WASMTIME} {}", &self.fingerprint[..16])
     }
 
     pub(crate) fn concurrency(&self) -> bool {
         self.kind == Kind::Concurrent
+    }
+
+    /// Whether the same call gives the same bits on every machine.
+    pub(crate) fn is_deterministic(&self) -> bool {
+        self.kind == Kind::Deterministic
     }
 
     pub(crate) fn resolver(&self) -> &Resolver {
@@ -294,6 +313,18 @@ impl Flavor {
 
     pub(crate) fn tick(&self) -> Ticking<'_> {
         self.ticker.tick()
+    }
+
+    /// With how much fuel a call begins; none where it is not counted. A workflow is bounded by its deadline, since it waits.
+    fn fuel(&self, scene: &Scene) -> Option<u64> {
+        let most = if scene.durable { u64::MAX } else { scene.grant.limits().fuel };
+        self.is_deterministic().then_some(most)
+    }
+
+    /// The fuel that a call used, where it is counted.
+    pub(crate) fn burnt(&self, store: &Store<Host>) -> u64 {
+        let began = self.fuel(&store.data().scene);
+        began.map_or(0, |began| began.saturating_sub(store.get_fuel().unwrap_or(began)))
     }
 
     /// A store for one call: limits, deadline and the budget of host calls set.
@@ -305,6 +336,11 @@ impl Flavor {
         // What a component holds in its own tables counts like what the host holds for it.
         let handles = usize::try_from(scene.grant.limits().handles).unwrap_or(usize::MAX);
         store.set_max_component_handles(handles);
+        if let Some(fuel) = self.fuel(scene)
+            && store.set_fuel(fuel).is_err()
+        {
+            unreachable!("this configuration counts fuel");
+        }
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let scene = &store.data().scene;
@@ -339,6 +375,7 @@ fn configure(allocation: Allocation, kind: Kind) -> Config {
         .concurrency_support(concurrency)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64))
         .epoch_interruption(true)
+        .consume_fuel(kind == Kind::Deterministic)
         .memory_init_cow(true)
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(kind == Kind::Deterministic)

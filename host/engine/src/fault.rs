@@ -103,6 +103,11 @@ fn of_trap(trap: Trap, scene: &Scene) -> Fault {
             Fault::new(FaultKind::Stack, "the guest used up its call stack".to_owned())
         }
         Trap::Interrupt => deadline(scene),
+        Trap::OutOfFuel => {
+            let limit = scene.grant.limits().fuel;
+            let message = format!("the call used up its limit `fuel` of {limit} instructions");
+            Fault::limit(FaultKind::Budget, LimitName::Fuel, message)
+        }
         other => Fault::new(FaultKind::Trap, format!("the guest trapped: {other}")),
     }
 }

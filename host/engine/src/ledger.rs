@@ -5,6 +5,7 @@
 //! and entered under one lock, so that the order in which things came is the journal's order, now and in every repetition.
 
 mod load;
+mod mail;
 mod wait;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -12,12 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use longshore_journal::{Run, Waiting, WaitsOn};
 use longshore_model::{
-    Answer, Answered, Approval, Ask, Asked, CallEnded, CallId, CallStarted, Child, Divergence,
-    Event, Fault, FaultKind, Json, Outcome, RunId, Timestamp, Usage,
+    Answer, Answered, Approval, Ask, Asked, CallEnded, CallId, CallStarted, Child, Continue,
+    Divergence, Event, Fault, FaultKind, Json, Outcome, RunId, Timestamp, Usage,
 };
 use longshore_reference::Digest;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+
+use self::mail::Mail;
 
 /// Why a workflow does not go on here and now, without having ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,8 @@ pub enum Halt {
     Diverged(Divergence),
     /// Its history ends here, and nothing may be done beyond it.
     Exhausted,
+    /// It goes on as a new run.
+    Continued(Continue),
 }
 
 /// Why asking or waiting gave nothing.
@@ -73,11 +78,15 @@ struct State {
     /// Signals whose senders gave them an id.
     known: HashSet<String>,
     cancel: Option<Moment>,
+    /// In the words of whoever asked.
+    cancel_reason: String,
     halt: Option<Halt>,
     /// Why nothing more can be recorded.
     failed: Option<longshore_journal::Error>,
     /// The ends of root calls.
     ended: HashMap<CallId, Outcome>,
+    /// Calls whose results are computed again, where they can be, with the attempts at them and the components.
+    checked: HashMap<CallId, (u32, Digest)>,
 }
 
 /// A call that began and has not ended.
@@ -110,6 +119,8 @@ struct Flow {
     seen: Moment,
     /// Whether it was told that the run shall end.
     told: bool,
+    /// Signals that it looked at.
+    received: HashSet<u32>,
     versions: HashMap<String, u32>,
     /// Log lines of its history that it will write again.
     lines: u64,
@@ -173,13 +184,6 @@ pub(crate) enum Came {
     Signal(Json),
 }
 
-/// Signals of one name and who waits for them, first come first served.
-#[derive(Debug, Default)]
-struct Mail {
-    received: VecDeque<(Moment, Json)>,
-    waiting: VecDeque<(CallId, u32, Moment)>,
-}
-
 /// A call that a workflow makes.
 pub(crate) struct Wanted<'w> {
     pub(crate) component: Digest,
@@ -204,6 +208,8 @@ pub(crate) struct Place {
     pub(crate) again: bool,
     /// Its end, where the history has it.
     pub(crate) outcome: Option<Outcome>,
+    /// Which attempt of which component came to that end, where it is compared with what comes of computing it again.
+    pub(crate) checked: Option<(u32, Digest)>,
 }
 
 /// Something else that a workflow asks for.
@@ -212,6 +218,7 @@ pub(crate) enum Question {
     Signal { name: String },
     Approval { approval: Approval, deadline_ms: Option<u64> },
     Child(Child),
+    Continue(Continue),
 }
 
 impl Ledger {
@@ -225,6 +232,12 @@ impl Ledger {
 
     pub(crate) fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Has the results of these calls computed again, where they can be; said before a history is entered.
+    pub(crate) fn check(&self, calls: impl IntoIterator<Item = (CallId, Digest)>) {
+        let calls = calls.into_iter().map(|(call, component)| (call, (1, component)));
+        self.lock().checked.extend(calls);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -315,8 +328,8 @@ impl Ledger {
                 Came::Outcome(outcome) => outcome.clone(),
                 other => unreachable!("a call ends with an outcome, not with {other:?}"),
             });
-            let again = outcome.is_none();
-            return Ok(Place { again, outcome, ..Place::open(*call, step, &open) });
+            let (again, checked) = (outcome.is_none(), state.checked.get(call).copied());
+            return Ok(Place { again, outcome, checked, ..Place::open(*call, step, &open) });
         }
         if self.mode == Mode::Replay {
             return Err(Stop::Halt(Halt::Exhausted));
@@ -452,18 +465,27 @@ impl Ledger {
         self.changed.notify_waiters();
     }
 
-    /// Anything but a call that the workflow asks for: found in its history, or recorded now.
+    /// Anything but a call that the workflow asks for: found in its history, or recorded now. With the id of the run that
+    /// was made up for it, now or then.
     pub(crate) fn ask(
         &self,
         flow: CallId,
         question: Question,
-    ) -> Result<(u32, Option<Child>), Stop> {
+    ) -> Result<(u32, Option<RunId>), Stop> {
         let mut guard = self.lock();
         let state = &mut *guard;
         let own = state.flows.entry(flow).or_default();
         own.step += 1;
         let step = own.step;
         let ask = question.at(own.seen.at);
+        if let (Ask::Continue(_), Some(cancel), false) = (&ask, state.cancel, own.told)
+            && own.peek().is_none_or(|next| cancel < next.at)
+        {
+            // As at any wait: it is told once, before it goes on as a new run.
+            (own.told, own.seen) = (true, own.seen.max(cancel));
+            own.step -= 1;
+            return Err(Stop::Cancelled);
+        }
         let recorded = own.next_request();
         let (at, ask, known) = match recorded {
             Some(recorded) => {
@@ -483,15 +505,16 @@ impl Ledger {
         };
         own.seen = own.seen.max(at);
         own.note_due(step, &ask);
-        let child = match &ask {
-            Ask::Child(child) => Some(child.clone()),
+        let run = match &ask {
+            Ask::Child(child) => Some(child.run),
+            Ask::Continue(next) => Some(next.run),
             _ => None,
         };
         if let (Ask::Signal { name }, false) = (&ask, known) {
             state.mail.entry(name.clone()).or_default().waiting.push_back((flow, step, at));
             state.deliver(name);
         }
-        Ok((step, child))
+        Ok((step, run))
     }
 
     /// By which version of a change the workflow goes.
@@ -553,26 +576,6 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Takes a letter into the history as `event`: a signal, a decision, or the wish that the run end. One that changes
-    /// nothing is taken as `late`.
-    pub(crate) fn take(&self, event: Event, late: Event, letter: u64) -> Result<(), Stop> {
-        let mut state = self.lock();
-        let event = if state.is_news(&event) { event } else { late };
-        let (seq, at) = self.run.record_letter_at(event.clone(), letter).map_err(Stop::Journal)?;
-        let at = Moment { seq, at };
-        if let Event::Answered(answered) = &event {
-            let what = Came::Answer(answered.answer.clone());
-            state
-                .flows
-                .entry(answered.call)
-                .or_default()
-                .settle(answered.step, Settled { at, what });
-        }
-        state.apply(at, &event);
-        self.changed.notify_waiters();
-        Ok(())
-    }
-
     /// Ends a workflow's call: what it started and did not wait for is stopped. What its history has beyond that is a
     /// divergence.
     pub(crate) fn leave(&self, flow: CallId) -> Result<(), Stop> {
@@ -628,6 +631,7 @@ impl Place {
             started: Timestamp::default(),
             again: false,
             outcome: None,
+            checked: None,
         }
     }
 
@@ -657,22 +661,29 @@ impl Question {
                 Ask::Approval(approval)
             }
             Self::Child(child) => Ask::Child(child),
+            Self::Continue(next) => Ask::Continue(next),
         }
     }
 }
 
-/// Whether a request is the one in the history. A child's id was made up when it was first asked for.
+/// Whether a request is the one in the history. A new run's id was made up when it was first asked for.
 fn same(known: &Ask, asked: &Ask) -> bool {
     match (known, asked) {
         (Ask::Child(known), Ask::Child(asked)) => {
             let any = RunId::from_bytes([0; 16]);
             Child { run: any, ..known.clone() } == Child { run: any, ..asked.clone() }
         }
+        (Ask::Continue(known), Ask::Continue(asked)) => known.input == asked.input,
         _ => known == asked,
     }
 }
 
 impl Flow {
+    /// What [`Flow::next_request`] will give.
+    fn peek(&self) -> Option<&Recorded> {
+        self.requests.iter().find(|recorded| !recorded.what.is_version())
+    }
+
     /// The next request of the history but for version markers, which code may have lost.
     fn next_request(&mut self) -> Option<Recorded> {
         while self.requests.front().is_some_and(|recorded| recorded.what.is_version()) {
@@ -683,7 +694,9 @@ impl Flow {
 
     fn diverged(&mut self, call: CallId, recorded: &Recorded, asked: String) -> Stop {
         let history = recorded.what.describe();
-        Stop::Halt(Halt::Diverged(Divergence { call, step: self.step, history, asked }))
+        let step = self.step;
+        let divergence = Divergence { call, step, history, asked, recomputed: false };
+        Stop::Halt(Halt::Diverged(divergence))
     }
 
     fn note_due(&mut self, step: u32, ask: &Ask) {
@@ -695,7 +708,7 @@ impl Flow {
             Ask::Signal { .. } => WaitsOn::Signal,
             Ask::Approval(_) => WaitsOn::Approval,
             Ask::Child(_) => WaitsOn::Child,
-            Ask::Version { .. } => return,
+            Ask::Version { .. } | Ask::Continue(_) => return,
         };
         self.kinds.insert(step, kind);
         match ask {
@@ -719,56 +732,6 @@ impl Flow {
         self.closed = true;
         for (_, running) in self.running.drain() {
             running.task.abort();
-        }
-    }
-}
-
-impl State {
-    /// Gives the signals that came to those who wait, in both their orders.
-    fn deliver(&mut self, name: &str) {
-        let Some(mail) = self.mail.get_mut(name) else { return };
-        while let (Some(_), Some(_)) = (mail.received.front(), mail.waiting.front()) {
-            let (Some((came, payload)), Some((flow, step, asked))) =
-                (mail.received.pop_front(), mail.waiting.pop_front())
-            else {
-                return;
-            };
-            let settled = Settled { at: came.max(asked), what: Came::Signal(payload) };
-            self.flows.entry(flow).or_default().settled.insert(step, settled);
-        }
-    }
-
-    /// Whether an event from outside changes anything.
-    fn is_news(&self, event: &Event) -> bool {
-        match event {
-            Event::Signalled(signal) => {
-                signal.id.as_ref().is_none_or(|id| !self.known.contains(id))
-            }
-            Event::CancelRequested(_) => self.cancel.is_none(),
-            // An answer that comes before its question was repeated is kept for it.
-            Event::Answered(answered) => self
-                .flows
-                .get(&answered.call)
-                .is_some_and(|own| !own.closed && !own.settled.contains_key(&answered.step)),
-            _ => true,
-        }
-    }
-
-    /// Enters an event from outside.
-    fn apply(&mut self, at: Moment, event: &Event) {
-        match event {
-            Event::Signalled(signal) => {
-                if let Some(id) = &signal.id {
-                    self.known.insert(id.clone());
-                }
-                let mail = self.mail.entry(signal.name.clone()).or_default();
-                mail.received.push_back((at, signal.payload.clone()));
-                self.deliver(&signal.name);
-            }
-            Event::CancelRequested(_) => {
-                self.cancel.get_or_insert(at);
-            }
-            _ => {}
         }
     }
 }

@@ -25,7 +25,7 @@ mod ticker;
 mod uses;
 pub mod value;
 
-pub use call::{RunContext, RunOptions, Stdio};
+pub use call::{Recompute, RunContext, RunOptions, Stdio};
 pub use capability::net::{Answer, Resolve, Resolver};
 pub use capability::stdio::Watcher;
 pub use children::{Children, StartedChild};

@@ -40,6 +40,7 @@ pub struct Ready {
     links: Arc<Links>,
     backing: Backing,
     intent: Durability,
+    pure: bool,
 }
 
 impl Engine {
@@ -84,9 +85,22 @@ impl Engine {
             linker.instantiate_pre(compiled.component()).map_err(|e| compiled.unlinkable(&e))?
         };
         let intent = durability_of_call(&grant.record());
+        let pure = is_pure(compiled, &grant, &links);
         let (compiled, links) = (Arc::clone(compiled), Arc::new(links));
         let backing = self.backing().clone();
-        Ok(Ready { compiled, grant, pre, env, folders, programs, scratch, links, backing, intent })
+        Ok(Ready {
+            compiled,
+            grant,
+            pre,
+            env,
+            folders,
+            programs,
+            scratch,
+            links,
+            backing,
+            intent,
+            pure,
+        })
     }
 }
 
@@ -145,6 +159,13 @@ impl Ready {
     /// How safe the intent of a call must be before it is made.
     pub(crate) fn intent(&self) -> Durability {
         self.intent
+    }
+
+    /// Whether its calls can be computed again, on any machine, with the same result: it was granted nothing that reaches
+    /// outside, calls nobody, charges nothing, and runs on the configuration whose results are the same everywhere.
+    #[must_use]
+    pub fn is_pure(&self) -> bool {
+        self.pure
     }
 
     /// Calls `function` in a fresh sandbox: the intent is journaled before its first instruction, the result after its last.
@@ -236,6 +257,11 @@ impl std::fmt::Debug for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ready").field("compiled", &self.compiled).finish_non_exhaustive()
     }
+}
+
+fn is_pure(compiled: &Compiled, grant: &Grant, links: &Links) -> bool {
+    let alone = links.is_empty() && grant.is_pure() && grant.limits().spend_micros == 0;
+    alone && !compiled.is_workflow() && compiled.flavor().is_deterministic()
 }
 
 /// The outcome of a call that returned.

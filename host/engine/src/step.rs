@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use longshore_journal::Durability;
 use longshore_model::{
-    AttemptFailed, CallEnded, CallStarted, Event, Fault, FaultKind, LimitName, Outcome, Usage,
+    AttemptFailed, CallEnded, CallStarted, Divergence, Event, Fault, FaultKind, LimitName, Outcome,
+    Usage,
 };
 use longshore_reference::Digest;
 use tokio::time::Instant;
@@ -19,6 +20,9 @@ use crate::ledger::{Halt, Mode, Place, Running, Stop, Wanted};
 use crate::link::{self, Ready};
 use crate::retry::Options;
 use crate::value::Returned;
+
+/// The deadline of what its fuel bounds.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// A call that a workflow makes.
 pub(crate) struct Step {
@@ -49,6 +53,7 @@ pub(crate) async fn make(
     let ledger = parent.ledger();
     if let Some(outcome) = &step.place.outcome {
         ledger.see(step.flow, step.place.step);
+        step.check(params, outcome).await.map_err(Cut::Halt)?;
         return step.repeated(parent, outcome.clone());
     }
     if ledger.mode() == Mode::Replay {
@@ -75,18 +80,49 @@ pub(crate) async fn make(
     }
 }
 
-/// Starts a call that runs beside its workflow; gives its place.
+/// A call that was started, and what is left to do before its result is given.
+pub(crate) struct Begun {
+    pub(crate) place: Place,
+    /// The result in the history is to be computed again first.
+    pub(crate) check: Option<Box<Check>>,
+}
+
+/// A result in the history that is to be computed again.
+pub(crate) struct Check {
+    step: Step,
+    params: Vec<Val>,
+    outcome: Outcome,
+}
+
+impl Check {
+    /// Computes it again; that it came to something else is the reason to stop.
+    pub(crate) async fn run(&self) -> Result<(), Halt> {
+        self.step.check(&self.params, &self.outcome).await
+    }
+}
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Check").field(&self.step.path).finish()
+    }
+}
+
+/// Starts a call that runs beside its workflow.
 pub(crate) fn start(
     parent: &Arc<Scene>,
     ready: &Arc<Ready>,
     function: &Arc<Function>,
     params: Vec<Val>,
     options: Option<Arc<Options>>,
-) -> Result<Place, Cut> {
+) -> Result<Begun, Cut> {
     let step = Step::begin(parent, ready, function, &params, options)?;
     let (place, cx) = (step.place.clone(), parent.cx.clone());
-    if place.outcome.is_some() || parent.ledger().mode() == Mode::Replay {
-        return Ok(place);
+    if let Some(outcome) = place.outcome.clone() {
+        let check = step.checked().map(|_| Box::new(Check { step, params, outcome }));
+        return Ok(Begun { place, check });
+    }
+    if parent.ledger().mode() == Mode::Replay {
+        return Ok(Begun { place, check: None });
     }
     let nested = ready.compiled().is_workflow();
     let (flow, number, call) = (step.flow, place.step, place.call);
@@ -105,7 +141,7 @@ pub(crate) fn start(
     });
     let running = Running { call: Some(call), child: None, task: task.abort_handle(), nested };
     parent.ledger().runs(flow, number, running);
-    Ok(place)
+    Ok(Begun { place, check: None })
 }
 
 /// What a call that was made before gives its caller.
@@ -123,11 +159,12 @@ pub(crate) fn repeated(
     match values {
         Ok(values) => Ok((values, outcome)),
         Err(error) => {
-            let divergence = longshore_model::Divergence {
+            let divergence = Divergence {
                 call: parent.id,
                 step: 0,
                 history: format!("a result of `{}` that {error}", function.path()),
                 asked: "a result of another type".to_owned(),
+                recomputed: false,
             };
             Err(Cut::Halt(Halt::Diverged(divergence)))
         }
@@ -178,6 +215,41 @@ impl Step {
 
     fn repeated(&self, parent: &Scene, outcome: Outcome) -> Result<(Vec<Val>, Outcome), Cut> {
         repeated(parent, &self.function, outcome)
+    }
+
+    /// Which attempt is to be computed again: of the very component that is here, where the run was moved since.
+    fn checked(&self) -> Option<u32> {
+        let (attempt, component) = self.place.checked?;
+        let same = component == self.ready.compiled().digest();
+        (same && self.ready.is_pure()).then_some(attempt)
+    }
+
+    /// Computes again what the history has as `outcome`, where that can be done; nothing of it is recorded. Ends that are
+    /// not the component's own doing, such as a deadline, say nothing.
+    async fn check(&self, params: &[Val], outcome: &Outcome) -> Result<(), Halt> {
+        let (Some(attempt), Outcome::Ok(_) | Outcome::Failed(_)) = (self.checked(), outcome) else {
+            return Ok(());
+        };
+        let mut scene = self.scene(attempt);
+        scene.quiet = true;
+        let (_, again) = self.invoke(scene, params, &mut Usage::default()).await?;
+        if again == *outcome {
+            return Ok(());
+        }
+        let name = self.function.path();
+        let told = |outcome: &Outcome| match outcome {
+            Outcome::Ok(json) | Outcome::Failed(json) => {
+                format!("`{}` with {} from `{name}`", outcome.word(), json.digest())
+            }
+            Outcome::Fault(fault) => format!("{} from `{name}`", fault.kind.code()),
+        };
+        Err(Halt::Diverged(Divergence {
+            call: self.flow,
+            step: self.place.step,
+            history: told(outcome),
+            asked: told(&again),
+            recomputed: true,
+        }))
     }
 
     /// Carries the call out, with as many attempts as its policy allows.
@@ -232,14 +304,31 @@ impl Step {
         {
             return Ok((Vec::new(), Outcome::Fault(fault::unrecorded(&error))));
         }
+        let mut scene = self.scene(attempt);
+        if let Some(most) = self.options.as_deref().and_then(|o| self.time_left(o)) {
+            scene.limit = scene.limit.min(Instant::now() + most);
+        }
+        self.invoke(scene, params, usage).await
+    }
+
+    fn scene(&self, attempt: u32) -> Scene {
         let mut scene = Scene::new(&self.cx, self.place.call, self.depth, self.ready.grant());
         scene.attempt = attempt;
         scene.path.clone_from(&self.path);
         scene.durable = self.ready.compiled().is_workflow();
-        scene.limit = scene.limit.min(self.deadline);
-        if let Some(most) = self.options.as_deref().and_then(|o| self.time_left(o)) {
-            scene.limit = scene.limit.min(Instant::now() + most);
-        }
+        scene.pure = self.ready.is_pure();
+        // A clock would stop it elsewhere the next time: its fuel does. Its caller's end is its own.
+        scene.limit =
+            if scene.pure { scene.started + FOREVER } else { scene.limit.min(self.deadline) };
+        scene
+    }
+
+    async fn invoke(
+        &self,
+        scene: Scene,
+        params: &[Val],
+        usage: &mut Usage,
+    ) -> Result<(Vec<Val>, Outcome), Halt> {
         let (scene, stdio) = (Arc::new(scene), Stdio::default());
         let called = call::invoke(&self.ready, scene, &self.function, params, &stdio).await;
         usage.add(&called.usage);

@@ -121,6 +121,7 @@ fn call_ended(buffer: &mut Vec<u8>, ended: &CallEnded) -> Result<(), serde_json:
 fn used(buffer: &mut Vec<u8>, usage: &Usage) {
     let Usage {
         wall_us,
+        fuel,
         memory_bytes,
         stdout_bytes,
         stderr_bytes,
@@ -139,6 +140,7 @@ fn used(buffer: &mut Vec<u8>, usage: &Usage) {
     let mut first = true;
     for (name, used) in [
         ("\"wall-us\":", wall_us),
+        ("\"fuel\":", fuel),
         ("\"memory-bytes\":", memory_bytes),
         ("\"stdout-bytes\":", stdout_bytes),
         ("\"stderr-bytes\":", stderr_bytes),
@@ -226,8 +228,9 @@ mod tests {
 
     fn usage() -> impl Strategy<Value = Usage> {
         let count = || prop_oneof![Just(0), Just(u64::MAX), any::<u64>()];
-        proptest::array::uniform15(count()).prop_map(|n| Usage {
+        proptest::array::uniform16(count()).prop_map(|n| Usage {
             wall_us: n[0],
+            fuel: n[15],
             memory_bytes: n[1],
             stdout_bytes: n[2],
             stderr_bytes: n[3],

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use longshore_model::{Event, Outcome, RunEnded, RunId, RunStarted, Timestamp};
+use longshore_model::{Ask, Continue, Event, RunEnded, RunId, RunStarted, Timestamp};
 use longshore_reference::Digest;
 
 use crate::writer::Writer;
@@ -83,6 +83,12 @@ impl History {
         }
     }
 
+    /// Entry 0 with what is in force now: where the run was moved, the component and the grant that it goes on with.
+    #[must_use]
+    pub fn in_force(&self) -> RunStarted {
+        in_force(&self.entries).unwrap_or_else(|| self.start().clone())
+    }
+
     /// The last entry, if the run has ended.
     #[must_use]
     pub fn end(&self) -> Option<&RunEnded> {
@@ -90,6 +96,16 @@ impl History {
             Event::RunEnded(end) => Some(end),
             _ => None,
         }
+    }
+
+    /// As which run it goes on, or is about to.
+    #[must_use]
+    pub fn continued(&self) -> Option<&Continue> {
+        // One that was to go on, and was stopped on its way there, does not.
+        if self.end().is_some_and(|end| !end.outcome.is_ok()) {
+            return None;
+        }
+        self.entries.iter().rev().find_map(|entry| continues_as(&entry.event))
     }
 
     /// The end that grows.
@@ -102,6 +118,34 @@ impl History {
         let limit = self.start().grant.limits.events;
         let chain = Chain::after(self.head());
         Ok(Writer::after(self.run(), fence, limit, first, chain, self.summary.entries, last_at))
+    }
+}
+
+/// [`History::in_force`] of entries; nothing, when they do not begin with the start of a run.
+#[must_use]
+pub fn in_force(entries: &[Entry]) -> Option<RunStarted> {
+    let Some(Event::RunStarted(start)) = entries.first().map(|entry| &entry.event) else {
+        return None;
+    };
+    let moved = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::RunMoved(moved) => Some(moved),
+        _ => None,
+    });
+    let start = RunStarted::clone(start);
+    Some(match moved {
+        Some(moved) => start.moved(moved),
+        None => start,
+    })
+}
+
+/// As which run the run goes on that records `event`: nothing but the end of that run stands between.
+fn continues_as(event: &Event) -> Option<&Continue> {
+    match event {
+        Event::Asked(asked) => match &asked.what {
+            Ask::Continue(next) => Some(next),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -153,13 +197,23 @@ struct Checker {
     next: u64,
     last_at: Timestamp,
     host: Option<String>,
+    /// Whether it was to go on as a new run.
+    continued: bool,
     ended: bool,
 }
 
 impl Checker {
     const fn new(summary: RunSummary) -> Self {
         let last_at = Timestamp::from_unix_us(0);
-        Self { summary, chain: Chain::new(), next: 0, last_at, host: None, ended: false }
+        Self {
+            summary,
+            chain: Chain::new(),
+            next: 0,
+            last_at,
+            host: None,
+            continued: false,
+            ended: false,
+        }
     }
 
     /// The next page, checked; none once the whole history has been.
@@ -233,14 +287,14 @@ impl Checker {
             }
             Event::RunEnded(end) => {
                 self.ended = true;
-                let state = match end.outcome {
-                    Outcome::Ok(_) => RunState::Ok,
-                    Outcome::Failed(_) => RunState::Failed,
-                    Outcome::Fault(_) => RunState::Fault,
-                };
+                let continued = self.continued && end.outcome.is_ok();
+                let state = RunState::ended(&end.outcome, continued);
                 row.state == state && row.ended == Some(entry.at)
             }
-            _ => entry.seq > 0,
+            event => {
+                self.continued |= continues_as(event).is_some();
+                entry.seq > 0
+            }
         };
         if agrees { Ok(()) } else { Err(self.edited("the run's row")) }
     }

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use longshore_model::{Clock, Event, RunId, RunStarted, Timestamp};
 
 use crate::keeper::{Keeper, any_host};
+use crate::steady::Steady;
 use crate::writer::Writer;
 use crate::{
     Claim, Closed, Durability, Error, Fence, History, HostId, LEASE, Letter, MemoryStore, Opening,
-    Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store, StoredReceipt,
-    Wakes, durability_of, is_pure_run,
+    Posted, Reader, Record, Result, Run, RunFilter, RunState, RunSummary, Sealer, Store,
+    StoredReceipt, Wakes, durability_of, is_pure_run,
 };
 
 /// Rows read at once where most may not be wanted: many runs wait, and few were interrupted.
@@ -56,6 +57,7 @@ impl Journal {
         lease: Duration,
     ) -> Self {
         let keeper = Arc::new(Keeper::new(host, lease));
+        let clock = Arc::new(Steady::new(clock));
         Self { shared: Arc::new(Shared { store, clock, keeper }) }
     }
 
@@ -63,6 +65,12 @@ impl Journal {
     #[must_use]
     pub fn host(&self) -> HostId {
         self.shared.keeper.host()
+    }
+
+    /// The time, as entries are given it; it never goes backwards.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// A journal that remembers the latest runs in memory: see [`MemoryStore`].
@@ -139,7 +147,7 @@ impl Journal {
         let resumed = async {
             let history = self.read(run).await?;
             let writer = history.writer(fence)?;
-            let pure = is_pure_run(history.start());
+            let pure = is_pure_run(&history.in_force());
             Ok((Run::new(Arc::clone(&self.shared), run, pure, writer), history))
         };
         let resumed = resumed.await;
@@ -191,6 +199,15 @@ impl Journal {
     pub async fn post(&self, run: RunId, id: [u8; 16], bytes: Bytes) -> Result<u64> {
         let at = self.shared.clock.now();
         self.shared.store.post(Letter { run, id, at, bytes }).await
+    }
+
+    /// The letters of a run that are not in its history, in order, at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn letters(&self, run: RunId, max: usize) -> Result<Vec<Posted>> {
+        self.shared.store.letters(run, max).await
     }
 
     /// Removes what is kept of runs that have ended, and tells which are gone. Their receipts stay,

@@ -18,6 +18,7 @@ mod lease;
 mod mail;
 mod memory;
 mod run;
+mod steady;
 mod store;
 mod subscription;
 mod wake;
@@ -25,11 +26,12 @@ mod writer;
 
 pub use chain::{Chain, GENESIS};
 pub use durability::{
-    Durability, durability_of, durability_of_call, is_pure, is_pure_run, writes_unannounced,
+    Durability, durability_of, durability_of_call, is_pure, is_pure_run, unsynced_from,
+    writes_unannounced,
 };
 pub use entry::{Entry, MAX_ENTRY_BYTES, Record};
 pub use error::{Error, Result, StoreFault};
-pub use history::{History, Reader};
+pub use history::{History, Reader, in_force};
 pub use journal::Journal;
 pub use lease::{Claim, Fence, HostId, LEASE, Lease, Standing, Waiting, WaitsOn};
 pub use mail::{Letter, MAX_LETTER_BYTES, MAX_LETTERS, Posted};

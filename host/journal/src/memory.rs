@@ -145,7 +145,9 @@ impl Rows {
             row.summary.state = ending.state;
             row.summary.ended = Some(ending.at);
             row.summary.lease = None;
-            row.letters.clear();
+            if ending.state != RunState::Continued {
+                row.letters.clear();
+            }
         }
         self.index(run, before);
         if append.ending.is_some() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longshore_model::{Event, Outcome, RunEnded, RunId, Timestamp};
+use longshore_model::{Event, RunEnded, RunId, Timestamp};
 use longshore_reference::Digest;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -233,10 +233,30 @@ impl Run {
     ///
     /// [`Error::RunClosed`] the second time, and when the store fails: the run is then not closed.
     pub async fn close(&self, ended: RunEnded) -> Result<Closed> {
-        let closing = self.end(ended)?;
+        let closing = self.end(ended, false)?;
         self.flush(closing.durability).await?;
         self.0.shared.release(self.0.id, self.0.fence);
         Ok(closing)
+    }
+
+    /// Ends the run as one that goes on as a new one. Letters that it has not taken stay, to be handed on.
+    ///
+    /// # Errors
+    ///
+    /// As [`close_and_read`](Self::close_and_read).
+    pub async fn close_as_continued(&self, ended: RunEnded) -> Result<(Closed, History)> {
+        let closed = self.end(ended, true)?;
+        self.flush(Durability::Synced).await?;
+        self.0.shared.release(self.0.id, self.0.fence);
+        let history = closed.history().await?;
+        Ok((closed, history))
+    }
+
+    /// How many entries there are, and the hash of the last.
+    #[must_use]
+    pub fn head(&self) -> (u64, Digest) {
+        let writer = self.0.writer();
+        (writer.next(), writer.head())
     }
 
     /// [`close`](Self::close) and [`Closed::history`] in one breath: the store reads the run back
@@ -246,7 +266,7 @@ impl Run {
     ///
     /// As those two.
     pub async fn close_and_read(&self, ended: RunEnded) -> Result<(Closed, History)> {
-        let closed = self.end(ended)?;
+        let closed = self.end(ended, false)?;
         let store = &*self.0.shared.store;
         // The end is handed over when the flush is first polled, which is before the page is asked
         // for. Where another flush was under way it may come after: the page is then too old.
@@ -265,12 +285,8 @@ impl Run {
     }
 
     /// Records the end.
-    fn end(&self, ended: RunEnded) -> Result<Closed> {
-        let state = match ended.outcome {
-            Outcome::Ok(_) => RunState::Ok,
-            Outcome::Failed(_) => RunState::Failed,
-            Outcome::Fault(_) => RunState::Fault,
-        };
+    fn end(&self, ended: RunEnded, continued: bool) -> Result<Closed> {
+        let state = RunState::ended(&ended.outcome, continued);
         let durability = if self.0.pure { Durability::Buffered } else { Durability::Synced };
         let (head, entries, at) = {
             let mut writer = self.0.writer();

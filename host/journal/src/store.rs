@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use longshore_model::{RunId, Timestamp};
+use longshore_model::{Outcome, RunId, Timestamp};
 use longshore_reference::Digest;
 use tokio::sync::oneshot;
 
@@ -81,7 +81,7 @@ pub trait Store: Send + Sync + 'static {
     async fn post(&self, letter: Letter) -> Result<u64>;
 
     /// The letters of a run that it has not taken, in order: at most `max`, and no more after
-    /// [`MAX_PAGE_BYTES`].
+    /// [`MAX_PAGE_BYTES`]. A run that has ended has none, unless it is [`RunState::Continued`].
     async fn letters(&self, run: RunId, max: usize) -> Result<Vec<Posted>>;
 
     /// Listens for runs that may have something to do, because a letter came or because they were
@@ -223,10 +223,12 @@ pub enum RunState {
     Failed,
     /// It was stopped.
     Fault,
+    /// It goes on as a new run.
+    Continued,
 }
 
 impl RunState {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Open,
         Self::Interrupted,
         Self::Waiting,
@@ -234,9 +236,21 @@ impl RunState {
         Self::Ok,
         Self::Failed,
         Self::Fault,
+        Self::Continued,
     ];
 
-    /// `open`, `interrupted`, `waiting`, `diverged`, `ok`, `failed` or `fault`.
+    /// How a run stands that ended with `outcome`, or that goes on as a new one.
+    #[must_use]
+    pub const fn ended(outcome: &Outcome, continued: bool) -> Self {
+        match outcome {
+            _ if continued => Self::Continued,
+            Outcome::Ok(_) => Self::Ok,
+            Outcome::Failed(_) => Self::Failed,
+            Outcome::Fault(_) => Self::Fault,
+        }
+    }
+
+    /// `open`, `interrupted`, `waiting`, `diverged`, `ok`, `failed`, `fault` or `continued`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -247,6 +261,7 @@ impl RunState {
             Self::Ok => "ok",
             Self::Failed => "failed",
             Self::Fault => "fault",
+            Self::Continued => "continued",
         }
     }
 

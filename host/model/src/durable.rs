@@ -37,6 +37,8 @@ pub enum Ask {
     Approval(Approval),
     /// A run of its own for a workflow that it depends on.
     Child(Child),
+    /// To go on as a new run; answered by the end of this one.
+    Continue(Continue),
     /// Which version of a change this run goes by; answered in the same event.
     Version {
         /// The name of the change.
@@ -57,6 +59,9 @@ impl Ask {
             Self::Child(child) => {
                 let how = if child.detached { "the detached child" } else { "the child" };
                 format!("{how} `{}` with input {}", child.function, child.input.digest())
+            }
+            Self::Continue(next) => {
+                format!("to continue as a new run with input {}", next.input.digest())
             }
             Self::Version { change, version } => format!("version {version} of `{change}`"),
         }
@@ -97,6 +102,47 @@ pub struct Child {
     /// Whether it may outlive its parent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub detached: bool,
+}
+
+/// As what a run goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Continue {
+    /// The new run.
+    pub run: RunId,
+    /// Its input.
+    pub input: Json,
+}
+
+/// What a run has from the one that it continues.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Continues {
+    /// The run before it.
+    pub run: RunId,
+    /// The first of the line.
+    pub first: RunId,
+    /// How many there are before it.
+    pub number: u32,
+    /// How many entries the run before had when this one began.
+    pub entries: u64,
+    /// The hash of the last of them, and so of all.
+    pub head: Digest,
+    /// Signals that came and were not received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Signalled>,
+    /// The wish that it end, where the workflow was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<CancelRequested>,
+    /// Money that was charged before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spent_micros: u64,
+}
+
+// serde's `skip_serializing_if` passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// See [`Event::Answered`](crate::Event::Answered).
@@ -199,14 +245,20 @@ pub struct Divergence {
     pub step: u32,
     /// What the history says.
     pub history: String,
-    /// What the code asked for.
+    /// What the code asked for, or what came of computing again.
     pub asked: String,
+    /// Whether the request is the same, and its result was computed again and is another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recomputed: bool,
 }
 
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { call, step, history, asked } = self;
-        write!(f, "at step {step} of call {call} the history has {history}, but the code ")?;
-        write!(f, "asked for {asked}")
+        let Self { call, step, history, asked, recomputed } = self;
+        write!(f, "at step {step} of call {call} the history has {history}, but ")?;
+        if *recomputed {
+            return write!(f, "computing it again gives {asked}");
+        }
+        write!(f, "the code asked for {asked}")
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Answered, Asked, AttemptFailed, CallId, CancelRequested, CapabilityKind, Divergence, Limits,
-    Outcome, RunId, RunResumed, Scope, Signalled, Signer, Usage,
+    Answered, Asked, AttemptFailed, CallId, CancelRequested, CapabilityKind, Continues, Divergence,
+    Limits, Outcome, RunId, RunResumed, Scope, Signalled, Signer, Usage,
 };
 
 /// JSON text, kept as it was written: integers to 64 bits and the order of keys survive.
@@ -118,6 +118,8 @@ pub enum Event {
     CancelRequested(CancelRequested),
     /// The run goes on: after a wait, or after the death of its host.
     RunResumed(Box<RunResumed>),
+    /// The run goes on with another version of its workflow from here on, which was repeated against its history first.
+    RunMoved(Box<RunMoved>),
     /// What the code asked for is not what the history says. Nothing was done; the run stays open.
     RunDiverged(Box<Divergence>),
     /// The last entry.
@@ -144,6 +146,7 @@ impl Event {
             Self::Signalled(_) => "signalled",
             Self::CancelRequested(_) => "cancel-requested",
             Self::RunResumed(_) => "run-resumed",
+            Self::RunMoved(_) => "run-moved",
             Self::RunDiverged(_) => "run-diverged",
             Self::RunEnded(_) => "run-ended",
         }
@@ -225,6 +228,21 @@ pub struct RunStarted {
     /// The run that it is a child of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// The run that it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Box<Continues>>,
+}
+
+impl RunStarted {
+    /// The same with what is in force once the run was moved.
+    #[must_use]
+    pub fn moved(mut self, moved: &RunMoved) -> Self {
+        self.component = moved.component.clone();
+        self.dependencies.clone_from(&moved.dependencies);
+        self.grant = moved.grant.clone();
+        self.policy = moved.policy;
+        self
+    }
 }
 
 /// Where a child run belongs.
@@ -463,6 +481,22 @@ pub struct Output {
     pub stream: Stream,
     /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
     pub text: String,
+}
+
+/// See [`Event::RunMoved`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RunMoved {
+    /// The digest of the component before.
+    pub from: Digest,
+    /// The component from here on.
+    pub component: ComponentIdentity,
+    /// The components behind its imports.
+    pub dependencies: Vec<Dependency>,
+    /// What it is granted.
+    pub grant: GrantRecord,
+    /// The digest of the operator's policy and flags.
+    pub policy: Digest,
 }
 
 /// See [`Event::RunEnded`].

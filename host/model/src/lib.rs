@@ -14,12 +14,12 @@ pub use longshore_reference::{
 };
 
 pub use durable::{
-    Answer, Answered, Approval, Ask, Asked, AttemptFailed, CancelRequested, Child, Decision,
-    Divergence, RunResumed, Signalled,
+    Answer, Answered, Approval, Ask, Asked, AttemptFailed, CancelRequested, Child, Continue,
+    Continues, Decision, Divergence, RunResumed, Signalled,
 };
 pub use event::{
     CallEnded, CallStarted, ComponentIdentity, Denied, Dependency, Effect, EffectEnded,
-    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, Parent, RunEnded,
+    EffectStarted, Event, Forgotten, GrantRecord, Json, Logged, Output, Parent, RunEnded, RunMoved,
     RunStarted, Stream,
 };
 pub use id::{CallId, RunId, RunIdError, Timestamp};

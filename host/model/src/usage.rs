@@ -9,6 +9,9 @@ pub struct Usage {
     /// Wall time.
     #[serde(skip_serializing_if = "is_zero")]
     pub wall_us: u64,
+    /// Instructions, of calls that are repeated or computed again: the same number each time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fuel: u64,
     /// The most linear memory held.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory_bytes: u64,
@@ -63,6 +66,7 @@ impl Usage {
     /// Adds what another call used; of memory, the larger.
     pub fn add(&mut self, other: &Self) {
         self.wall_us += other.wall_us;
+        self.fuel = self.fuel.saturating_add(other.fuel);
         self.memory_bytes = self.memory_bytes.max(other.memory_bytes);
         self.stdout_bytes += other.stdout_bytes;
         self.stderr_bytes += other.stderr_bytes;

@@ -56,7 +56,11 @@ impl SecretSource {
     }
 
     /// Reads `KIND:VALUE`; paths are relative to the folder of `file`.
-    fn parse(text: &str, file: &str, identity: Option<&str>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without repeating it: it may be the secret itself.
+    pub fn parse(text: &str, file: &str, identity: Option<&str>) -> Result<Self, String> {
         const KINDS: &str = "a source is `env:NAME`, `file:PATH`, `command:PROGRAM ARG…`, \
                              `keyring:SERVICE/USER` or `age:PATH#ENTRY`";
         // What is not understood may be the secret itself, and is not repeated.

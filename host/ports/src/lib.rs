@@ -6,5 +6,5 @@ mod keyvalue;
 mod secret;
 
 pub use backing::Backing;
-pub use keyvalue::{KeyValue, KeyValueError, MemoryKeyValue, Quota, Stored, counted};
+pub use keyvalue::{Holding, KeyValue, KeyValueError, MemoryKeyValue, Quota, Stored, counted};
 pub use secret::{Secret, Unavailable, Vault};

@@ -1,8 +1,8 @@
 //! From a journal's entries to a statement: a pure fold. Decides nothing and signs nothing.
 
 use longshore_model::{
-    ComponentIdentity, Dependency, Event, FaultKind, GrantRecord, Json, LimitName, Outcome, RunId,
-    Timestamp, Usage,
+    Ask, ComponentIdentity, Dependency, Event, FaultKind, GrantRecord, Json, LimitName, Outcome,
+    RunId, Timestamp, Usage,
 };
 use longshore_reference::{Digest, media};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,15 @@ pub struct Predicate {
     /// The version of Longshore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The components that it was moved to on its way, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<ComponentIdentity>,
+    /// The run that it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Predecessor>,
+    /// The run as which it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued: Option<RunId>,
     /// What all calls used together.
     pub usage: Usage,
     /// How much happened.
@@ -139,6 +148,18 @@ pub struct Moment {
     pub time: String,
     /// Microseconds since the Unix epoch.
     pub unix_us: Timestamp,
+}
+
+/// The run that another one continues, as it stood when that one began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Predecessor {
+    /// The run.
+    pub run: RunId,
+    /// The first of the line.
+    pub first: RunId,
+    /// Its journal so far: what is in its own receipt begins with it.
+    pub journal: JournalRecord,
 }
 
 /// How often what happened.
@@ -228,6 +249,19 @@ pub fn statement_from(
         policy: start.map(|s| s.policy),
         engine: start.map(|s| s.engine.clone()),
         host: start.map(|s| s.host.clone()),
+        moved: moved(events),
+        continues: start.and_then(|s| s.continues.as_deref()).map(|before| Predecessor {
+            run: before.run,
+            first: before.first,
+            journal: JournalRecord { head: before.head, entries: before.entries },
+        }),
+        continued: events.iter().find_map(|(_, _, event)| match event {
+            Event::Asked(asked) => match &asked.what {
+                Ask::Continue(next) => Some(next.run),
+                _ => None,
+            },
+            _ => None,
+        }),
         usage: ended.usage,
         counts: counts(events),
         journal: JournalRecord { head, entries: count },
@@ -268,6 +302,14 @@ fn check_order(run: RunId, events: &[(u64, Timestamp, Event)], count: u64) -> Re
     Ok(())
 }
 
+fn moved(events: &[(u64, Timestamp, Event)]) -> Vec<ComponentIdentity> {
+    let moved = events.iter().filter_map(|(_, _, event)| match event {
+        Event::RunMoved(moved) => Some(moved.component.clone()),
+        _ => None,
+    });
+    moved.collect()
+}
+
 fn counts(events: &[(u64, Timestamp, Event)]) -> Counts {
     let mut counts = Counts::default();
     for (_, _, event) in events {
@@ -291,8 +333,9 @@ pub(crate) fn subjects(predicate: &Predicate) -> Vec<Subject> {
         return vec![named("journal", predicate.journal.head)];
     };
     let mut list = vec![named(&root.reference, root.digest)];
-    for dependency in &predicate.dependencies {
-        let subject = named(&dependency.component.reference, dependency.component.digest);
+    let called = predicate.dependencies.iter().map(|dependency| &dependency.component);
+    for component in called.chain(&predicate.moved) {
+        let subject = named(&component.reference, component.digest);
         if !list.contains(&subject) {
             list.push(subject);
         }

@@ -95,6 +95,7 @@ fn finished_run(outcome: Outcome) -> Entries {
             host: "0.1.0".into(),
             seed: None,
             parent: None,
+            continues: None,
         })),
         call(0, None, "ingest"),
         call(1, Some(0), "chunk"),

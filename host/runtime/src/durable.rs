@@ -3,6 +3,8 @@
 mod child;
 mod desk;
 mod letter;
+mod line;
+mod moving;
 mod pinned;
 mod rehearse;
 mod resume;
@@ -11,8 +13,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_engine::{Children, Function, Halt, RunContext, RunOptions, Stdio, Uses};
-use longshore_journal::{Entry, History, Run, RunFilter, Waiting, WaitsOn};
+use longshore_engine::{Children, Function, Halt, Recompute, RunContext, RunOptions, Stdio, Uses};
+use longshore_journal::{Entry, History, Run, RunFilter, RunState, Waiting, WaitsOn, in_force};
 use longshore_model::{
     Event, Fault, FaultKind, Outcome, RunEnded, RunId, RunResumed, RunStarted, Timestamp, Usage,
 };
@@ -23,6 +25,7 @@ use crate::{Error, Prepared, Report, VERSION};
 
 pub(crate) use desk::Desk;
 pub use letter::{Approve, OpenApproval};
+pub use moving::Moved;
 pub use rehearse::Verdict;
 pub use resume::Resume;
 
@@ -46,12 +49,21 @@ pub(crate) struct Drive {
     pub(crate) function: Arc<Function>,
     pub(crate) stdio: Stdio,
     pub(crate) cancel: Cancel,
+    /// Which results of pure actions the first leg computes again.
+    pub(crate) recompute: Recompute,
 }
 
 /// How a leg ended.
 enum Leg {
     Ended(Outcome, Usage, Uses),
+    Continued(Box<line::Renewal>),
     Halted(Halt),
+}
+
+/// Where a run goes on after a wait.
+enum Again {
+    Here(Run, Vec<Entry>, desk::Seat),
+    Ended(Box<Report>),
 }
 
 /// What came after a wait.
@@ -64,22 +76,41 @@ enum Woken {
     Taken(Run, History),
     /// Somebody else ended it.
     Ended(Box<Report>),
+    /// Somebody else ended it, and it goes on as this run.
+    Continued(RunId),
 }
 
 impl Drive {
     /// Carries the run to its end, through as many waits as it takes.
-    pub(crate) async fn travel(self, run: Run, entries: Vec<Entry>) -> Result<Report, Error> {
-        let id = run.id();
-        let seat = self.host.desk.sit(&self.host, id);
-        let (mut run, mut entries) = (run, entries);
+    pub(crate) async fn travel(mut self, run: Run, entries: Vec<Entry>) -> Result<Report, Error> {
+        let mut seat = self.host.desk.sit(&self.host, run.id());
+        self.host.settle_before(&entries).await?;
+        let (mut run, mut entries, mut recompute) = (run, entries, self.recompute);
         loop {
-            let halt = match self.leg(&run, &entries, &seat).await? {
+            let id = run.id();
+            let halt = match self.leg(&run, &entries, &seat, recompute).await? {
                 Leg::Ended(outcome, usage, uses) => {
                     let ended = RunEnded { outcome: outcome.clone(), usage };
                     let closed = run.close_and_read(ended).await?;
                     let report = self.host.seal(closed, outcome, usage).await?;
                     // Those of the last stretch in memory; it repeats the ones before.
                     return Ok(Report { uses, ..report });
+                }
+                Leg::Continued(renewal) => {
+                    recompute = Recompute::Nothing;
+                    let (next, begun) = self.renew(&run, &entries, *renewal).await?;
+                    seat = self.host.desk.sit(&self.host, next);
+                    (run, entries) = match begun {
+                        Some(begun) => begun,
+                        None => match self.again(next, Some(Timestamp::default()), seat).await? {
+                            Again::Here(taken, history, there) => {
+                                seat = there;
+                                (taken, history)
+                            }
+                            Again::Ended(report) => return Ok(*report),
+                        },
+                    };
+                    continue;
                 }
                 Leg::Halted(halt) => halt,
             };
@@ -91,48 +122,91 @@ impl Drive {
                     run.release(Some(Waiting { on, wake_at: None })).await?;
                     return Err(Error::Diverged { run: id, divergence });
                 }
-                Halt::Exhausted => return Err(Error::Stopped),
+                Halt::Exhausted | Halt::Continued(_) => return Err(Error::Stopped),
             };
             run.release(Some(waiting)).await?;
             drop((run, entries));
-            match self.asleep(id, waiting.wake_at, &seat).await? {
-                Woken::Taken(taken, history) => {
-                    taken.record(self.host.resumed(&self.prepared)?)?;
-                    (run, entries) = (taken, history.into_entries());
+            match self.again(id, waiting.wake_at, seat).await? {
+                Again::Here(taken, history, there) => {
+                    // This host computed all of it, and let go of it when it was on disk.
+                    (run, entries, seat, recompute) = (taken, history, there, Recompute::Nothing);
                 }
-                Woken::Ended(report) => return Ok(*report),
+                Again::Ended(report) => return Ok(*report),
+            }
+        }
+    }
+
+    /// Waits out of memory for the run, and for those as which it goes on elsewhere.
+    async fn again(
+        &mut self,
+        id: RunId,
+        wake_at: Option<Timestamp>,
+        seat: desk::Seat,
+    ) -> Result<Again, Error> {
+        let (mut id, mut wake_at, mut seat) = (id, wake_at, seat);
+        loop {
+            match self.asleep(id, wake_at, &seat).await? {
+                Woken::Taken(run, history) => {
+                    self.follow(&run, &history).await?;
+                    let entries = history.into_entries();
+                    self.host.settle_before(&entries).await?;
+                    run.record(self.host.resumed(&self.prepared))?;
+                    return Ok(Again::Here(run, entries, seat));
+                }
+                Woken::Ended(report) => return Ok(Again::Ended(report)),
+                Woken::Continued(next) => {
+                    (id, wake_at) = (next, Some(Timestamp::default()));
+                    seat = self.host.desk.sit(&self.host, id);
+                }
             }
         }
     }
 
     /// One stretch in memory: from the history as far as it goes.
-    async fn leg(&self, run: &Run, entries: &[Entry], seat: &desk::Seat) -> Result<Leg, Error> {
-        let Some(Entry { event: Event::RunStarted(start), .. }) = entries.first() else {
-            return Err(Error::Stopped);
-        };
+    async fn leg(
+        &self,
+        run: &Run,
+        entries: &[Entry],
+        seat: &desk::Seat,
+        recompute: Recompute,
+    ) -> Result<Leg, Error> {
+        let Some(start) = &in_force(entries) else { return Err(Error::Stopped) };
         let ready = &self.prepared.ready;
         let arguments = match ready.within_input(start.input.as_str()) {
             true => self.function.arguments(start.input.as_str())?,
             false => longshore_engine::Arguments::too_long(start.input.as_str()),
         };
-        let cx = RunContext::durable(run.clone(), self.host.options(start), entries);
-        letter::take_all(run, &cx).await?;
+        let function = Some(Arc::clone(&self.function));
+        let options = RunOptions { recompute, function, ..self.host.options(start) };
+        let cx = RunContext::durable(run.clone(), options, entries);
+        // What comes to a run that goes on as another is that one's.
+        let next = line::continues(entries);
+        match next {
+            None => letter::take_all(run, &cx).await?,
+            Some(next) if self.host.journal.summary(next.run).await?.is_some() => {
+                return Ok(Leg::Continued(Box::new(line::Renewal::of(next.clone(), &cx))));
+            }
+            Some(_) => {}
+        }
         let mut driving = pin!(ready.drive(&cx, &self.function, &arguments, &self.stdio));
         let mut letters = pin!(letter::take_as_they_come(run, &cx, seat));
         tokio::select! {
             biased;
             ended = &mut driving => Ok(match ended {
                 Ok(outcome) => Leg::Ended(outcome, cx.usage(), cx.uses()),
+                Err(Halt::Continued(next)) => {
+                    Leg::Continued(Box::new(line::Renewal::of(next, &cx)))
+                }
                 Err(halt) => Leg::Halted(halt),
             }),
-            () = self.cancel.asked() => {
+            () = self.cancel.asked(), if next.is_none() => {
                 for child in cx.attached() {
                     self.host.children(start).cancel(child);
                 }
                 let fault = Fault::new(FaultKind::Cancelled, "the run was cancelled");
                 Ok(Leg::Ended(Outcome::Fault(fault), cx.usage(), cx.uses()))
             }
-            failed = &mut letters => Err(failed.into()),
+            failed = &mut letters, if next.is_none() => Err(failed.into()),
         }
     }
 
@@ -146,7 +220,7 @@ impl Drive {
         let journal = &self.host.journal;
         let mut elsewhere = false;
         loop {
-            let now = self.host.clock.now();
+            let now = journal.now();
             let left = wake_at.map(|at| at.unix_us().saturating_sub(now.unix_us()));
             let longest = if elsewhere { WATCHING } else { LONGEST_NAP };
             let nap = match left {
@@ -164,6 +238,11 @@ impl Drive {
             let Some(row) = journal.summary(id).await? else {
                 return Err(longshore_journal::Error::NotFound(id).into());
             };
+            if row.state == RunState::Continued
+                && let Some(next) = journal.read(id).await?.continued()
+            {
+                return Ok(Woken::Continued(next.run));
+            }
             if row.ended.is_some() {
                 return Ok(Woken::Ended(Box::new(self.host.report(id).await?)));
             }
@@ -171,7 +250,7 @@ impl Drive {
                 // The next leg sees it before it begins.
                 self.cancel.cancel();
             }
-            let now = self.host.clock.now();
+            let now = journal.now();
             // Another host carries it, and nobody knocks when it ends there.
             elsewhere = row.is_held(now);
             if elsewhere || !(cancelled || row.is_claimable(now)) {
@@ -196,7 +275,8 @@ impl Host {
             patience: self.patience,
             seed: start.seed,
             children: Some(self.children(start)),
-            replay: false,
+            started_calls: Some(start.grant.limits.started_calls),
+            ..RunOptions::default()
         }
     }
 
@@ -205,12 +285,12 @@ impl Host {
     }
 
     /// What says in the journal that a run goes on.
-    fn resumed(&self, prepared: &Prepared) -> Result<Event, Error> {
-        Ok(Event::RunResumed(Box::new(RunResumed {
+    fn resumed(&self, prepared: &Prepared) -> Event {
+        Event::RunResumed(Box::new(RunResumed {
             component: prepared.ready.compiled().digest(),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
-        })))
+        }))
     }
 
     /// The report of a run that has ended. Seals it, where the host that ended it died before it did.

@@ -97,6 +97,14 @@ pub enum Error {
         /// Where, and how.
         divergence: Divergence,
     },
+    /// A run that cannot go on with another version of its workflow.
+    #[error("the run `{run}` cannot be moved: {reason}")]
+    NotMoved {
+        /// The run; it stays as it was.
+        run: RunId,
+        /// Why; where the code asks for something else than the history has, the step.
+        reason: String,
+    },
     /// A run that cannot go on here.
     #[error("the run `{run}` cannot be resumed: {reason}")]
     NotResumable {
@@ -267,7 +275,9 @@ impl Error {
             Self::Home { .. } => "LS-HST-001",
             Self::Entropy(_) => "LS-HST-002",
             Self::Stopped => "LS-HST-003",
+            Self::Diverged { divergence, .. } if divergence.recomputed => "LS-RUN-021",
             Self::Diverged { .. } => "LS-RUN-020",
+            Self::NotMoved { .. } => "LS-RUN-022",
             Self::NotResumable { .. } => "LS-HST-010",
             Self::OtherComponent { .. } => "LS-HST-011",
             Self::OtherGrant { .. } => "LS-HST-012",
@@ -297,9 +307,19 @@ impl Error {
             Self::Unpinned { .. } => {
                 Some("build it again with `longshore build`, which writes the lockfile".to_owned())
             }
+            Self::Diverged { divergence, .. } if divergence.recomputed => Some(
+                "nothing was done: `longshore replay` of the exported run tells whether it comes \
+                 out the same on another machine"
+                    .to_owned(),
+            ),
             Self::Diverged { .. } => Some(
                 "nothing was done: go on with the code that the run began with, or give the \
                  change a name with `run.version`"
+                    .to_owned(),
+            ),
+            Self::NotMoved { .. } => Some(
+                "nothing was changed: let the change decide by `run.version` which way a run \
+                 goes, and see `longshore rehearse`"
                     .to_owned(),
             ),
             Self::OtherGrant { .. } => Some(
@@ -341,7 +361,7 @@ impl Error {
             Self::Trust(source) if source.is_policy() => Class::Usage,
             Self::Trust(_) => Class::Trust,
             Self::Refused(_) | Self::OtherGrant { .. } | Self::NotAnApprover { .. } => Class::Grant,
-            Self::Diverged { .. } => Class::Guest,
+            Self::Diverged { .. } | Self::NotMoved { .. } => Class::Guest,
             Self::Unsealed { .. } => Class::Host,
             // Held by another, ended, full: whoever asked can do something about it.
             Self::Journal(

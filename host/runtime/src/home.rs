@@ -49,6 +49,12 @@ impl Home {
         self.0.join("journal.db")
     }
 
+    /// The database of the buckets that are kept nowhere else.
+    #[must_use]
+    pub fn keyvalue(&self) -> PathBuf {
+        self.0.join("keyvalue.db")
+    }
+
     /// The scratch directories of runs that are under way.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {

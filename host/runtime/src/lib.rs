@@ -26,7 +26,7 @@ mod session;
 pub use admit::Prepared;
 pub use builder::{Builder, Longshore};
 pub use clock::SystemClock;
-pub use durable::{Approve, OpenApproval, Resume, Verdict};
+pub use durable::{Approve, Moved, OpenApproval, Resume, Verdict};
 pub use error::{Class, Error};
 pub use home::Home;
 pub use report::Report;
@@ -37,8 +37,8 @@ pub use session::Session;
 /// The rooms behind the library, for embedders who need more than the path: each is the crate of that name.
 pub use {
     longshore_client as client, longshore_engine as engine, longshore_journal as journal,
-    longshore_model as model, longshore_policy as policy, longshore_receipt as receipt,
-    longshore_reference as reference, longshore_trust as trust,
+    longshore_model as model, longshore_policy as policy, longshore_ports as ports,
+    longshore_receipt as receipt, longshore_reference as reference, longshore_trust as trust,
 };
 
 /// The version of Longshore, as receipts state it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_engine::{Arguments, Compiled, Function, RunContext, Stdio, Uses};
+use longshore_engine::{Arguments, Compiled, Function, Recompute, RunContext, Stdio, Uses};
 use longshore_journal::{Closed, History, StoredReceipt, Subscription};
 use longshore_model::{
     Event, Fault, FaultKind, GrantRecord, Json, Outcome, RunEnded, RunId, RunStarted, Usage,
@@ -165,7 +165,14 @@ impl Admitted {
             if durable {
                 let entries = run.first();
                 let (prepared, stdio) = (Arc::new(prepared), request.stdio);
-                let drive = Drive { host, prepared, function, stdio, cancel };
+                let drive = Drive {
+                    host,
+                    prepared,
+                    function,
+                    stdio,
+                    cancel,
+                    recompute: Recompute::Nothing,
+                };
                 return drive.travel(run, entries).await;
             }
             let cx = RunContext::new(run.clone());
@@ -271,10 +278,11 @@ impl Host {
             policy: prepared.policy,
             input: Json::parse(if input.is_empty() { "null" } else { input })
                 .unwrap_or_else(|_| Json::null()),
-            engine: self.engine.fingerprint()?,
+            engine: prepared.ready.compiled().engine(),
             host: VERSION.to_owned(),
             seed: prepared.ready.compiled().is_workflow().then(|| self.seed()).transpose()?,
             parent: None,
+            continues: None,
         })
     }
 
@@ -358,10 +366,11 @@ impl Host {
                 grant: GrantRecord::default(),
                 policy: policy.digest(),
                 input: Json::parse(request.input.0.clone()).unwrap_or_else(|_| Json::null()),
-                engine: self.engine.fingerprint()?,
+                engine: compiled.engine(),
                 host: VERSION.to_owned(),
                 seed: None,
                 parent: None,
+                continues: None,
             })
             .await?;
         for denial in &refusal.denials {

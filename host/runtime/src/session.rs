@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longshore_engine::{Arguments, Function, RunContext, Stdio};
+use longshore_engine::{Arguments, Function, RunContext, RunOptions, Stdio};
 use longshore_journal::Run;
 use longshore_model::{Outcome, RunEnded, RunId};
 
@@ -32,7 +32,9 @@ impl Longshore {
     pub async fn session(&self, prepared: &Prepared) -> Result<Session, Error> {
         let host = Arc::clone(&self.0);
         let run = host.journal.open(host.start(prepared, "*", "null")?).await?;
-        let cx = RunContext::new(run.clone());
+        let most = prepared.grant.limits.started_calls;
+        let options = RunOptions { started_calls: Some(most), ..RunOptions::default() };
+        let cx = RunContext::durable(run.clone(), options, &[]);
         let (prepared, stdio) = (prepared.clone(), Stdio::default());
         Ok(Session { host, prepared, run, cx, stdio, spare: Mutex::default() })
     }

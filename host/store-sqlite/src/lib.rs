@@ -1,11 +1,11 @@
 //! The journal in one SQLite file: rows in, rows out, no decision.
 //!
 //! One thread per store owns the only connection. Whatever waits when it is free goes into one
-//! transaction and, where anybody asked for it, one sync: that is the group commit. The file is
-//! opened on that thread too, so that a process starts its guest while SQLite reads its schema.
-//! Several processes may share one file.
+//! transaction and, where anybody asked for it, one sync: that is the group commit. A process of one
+//! short run may do without the thread (`hands.rs`). Several processes may share one file.
 
 mod fault;
+mod hands;
 mod open;
 mod queue;
 mod rows;
@@ -14,7 +14,6 @@ mod worker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +25,7 @@ use longshore_model::{RunId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::hands::Hands;
 use crate::queue::{Queue, Request};
 use crate::worker::Worker;
 
@@ -38,21 +38,38 @@ pub struct Options {
     pub busy: Duration,
     /// The most pages that the file may have; none for SQLite's own limit.
     pub max_pages: Option<u32>,
+    /// When the store's thread starts.
+    pub start: Start,
+}
+
+/// When a store's thread starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With the store: for hosts of many runs.
+    #[default]
+    AtOnce,
+    /// When something must be on disk before a run may go on, and a few milliseconds after the first entry of any. Until then
+    /// whoever waits for an answer does the work, and may be held up for as long as another process holds the file.
+    WhenNeeded,
 }
 
 impl Options {
     /// The file at `path`, five seconds of patience, no limit of our own.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), busy: Duration::from_secs(5), max_pages: None }
+        Self {
+            path: path.into(),
+            busy: Duration::from_secs(5),
+            max_pages: None,
+            start: Start::AtOnce,
+        }
     }
 }
 
 /// A journal in a file. Dropped, it finishes what was handed in.
 #[derive(Debug)]
 pub struct SqliteStore {
-    queue: Arc<Queue>,
+    hands: Arc<Hands>,
     bell: Bell,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl SqliteStore {
@@ -74,15 +91,9 @@ impl SqliteStore {
     pub fn open_with(options: Options) -> Result<Self> {
         let queue = Arc::new(Queue::default());
         let bell = Bell::new();
+        let start = options.start;
         let worker = Worker::new(Arc::clone(&queue), bell.clone(), options);
-        let spawned = std::thread::Builder::new()
-            .name("longshore-journal".to_owned())
-            .spawn(move || worker.run());
-        let thread = spawned.map_err(|source| {
-            let message = "cannot start the thread of the journal's store";
-            Error::store_because(StoreFault::Unopenable, message, source)
-        })?;
-        Ok(Self { queue, bell, thread: Some(thread) })
+        Ok(Self { hands: Hands::new(queue, worker, start)?, bell })
     }
 
     /// Waits until the file is open.
@@ -97,7 +108,7 @@ impl SqliteStore {
     /// Waits until everything that was committed is on disk.
     async fn sync(&self) -> Result<()> {
         let (completion, ticket) = Ticket::pending();
-        self.queue.push(Request::Sync(completion));
+        self.hands.push(Request::Sync(completion));
         ticket.await
     }
 
@@ -107,7 +118,7 @@ impl SqliteStore {
         work: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        self.queue.push(Request::Task(Box::new(move |connection| {
+        self.hands.push(Request::Task(Box::new(move |connection| {
             // Nobody waits any more: that is their right.
             let _ = sender.send(connection.and_then(work));
         })));
@@ -117,11 +128,7 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.queue.close();
-        if let Some(thread) = self.thread.take() {
-            // Had it panicked, its callers were told: their tickets say that the store stopped.
-            let _ = thread.join();
-        }
+        self.hands.finish();
     }
 }
 
@@ -133,7 +140,7 @@ fn stopped() -> Error {
 impl Store for SqliteStore {
     fn append(&self, append: Append) -> Ticket {
         let (completion, ticket) = Ticket::pending();
-        self.queue.push(Request::Append(append, completion));
+        self.hands.push(Request::Append(append, completion));
         ticket
     }
 
@@ -191,8 +198,9 @@ impl Store for SqliteStore {
 
     fn wakes(&self) -> Wakes {
         let wakes = self.bell.listen();
-        // The thread waits differently from now on.
-        self.queue.push(Request::Task(Box::new(|_| {})));
+        // The thread waits differently from now on. Where none can be started, wakes come with the answers.
+        let _ = self.hands.start();
+        self.hands.push(Request::Task(Box::new(|_| {})));
         wakes
     }
 

@@ -71,8 +71,8 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands something in. After the thread has gone, it is refused.
-    pub(crate) fn push(&self, request: Request) {
+    /// Hands something in, and says how many bytes wait with it. After the thread has gone, it is refused.
+    pub(crate) fn push(&self, request: Request) -> usize {
         let bytes = request.bytes();
         let mut waiting = self.waiting();
         while waiting.bytes > MAX_WAITING_BYTES && !waiting.abandoned {
@@ -81,15 +81,17 @@ impl Queue {
         if waiting.abandoned {
             drop(waiting);
             request.refuse(&crate::stopped());
-            return;
+            return 0;
         }
         waiting.bytes += bytes;
+        let bytes = waiting.bytes;
         let was_empty = waiting.requests.is_empty();
         waiting.requests.push_back(request);
         drop(waiting);
         if was_empty {
             self.filled.notify_one();
         }
+        bytes
     }
 
     /// Waits for something and takes all of it; none once the queue is closed and empty. Takes
@@ -111,11 +113,21 @@ impl Queue {
             }
             waiting = still;
         }
+        Some(self.all(waiting))
+    }
+
+    /// Takes what waits; none when nothing does.
+    pub(crate) fn take_what_waits(&self) -> Option<VecDeque<Request>> {
+        let waiting = self.waiting();
+        (!waiting.requests.is_empty()).then(|| self.all(waiting))
+    }
+
+    fn all(&self, mut waiting: MutexGuard<'_, Waiting>) -> VecDeque<Request> {
         waiting.bytes = 0;
         let requests = std::mem::take(&mut waiting.requests);
         drop(waiting);
         self.drained.notify_all();
-        Some(requests)
+        requests
     }
 
     /// Whether nothing waits.

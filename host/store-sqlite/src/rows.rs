@@ -5,8 +5,8 @@ mod letters;
 mod receipts;
 
 use longshore_journal::{
-    Append, Error, Fence, GENESIS, HostId, Lease, MAX_PAGE_BYTES, Named, Opening, Record, Result,
-    RunFilter, RunState, RunSummary, Standing, Waiting, WaitsOn,
+    Append, Ending, Error, Fence, GENESIS, HostId, Lease, MAX_PAGE_BYTES, Named, Opening, Record,
+    Result, RunFilter, RunState, RunSummary, Standing, Waiting, WaitsOn,
 };
 use longshore_model::{RunId, Timestamp};
 use longshore_reference::Digest;
@@ -43,7 +43,8 @@ pub(crate) fn append(connection: &Connection, append: &Append) -> rusqlite::Resu
         let (seq, at) = (number(record.seq), number(record.at.unix_us()));
         insert.execute(params![id, seq, at, record.hash.as_bytes(), record.bytes.as_ref()])?;
     }
-    if append.ending.is_some() {
+    let over = |ending: &Ending| ending.state != RunState::Continued;
+    if append.ending.as_ref().is_some_and(over) {
         letters::settle(connection, append.run, u64::MAX)?;
     } else if let Some(taken) = append.taken {
         letters::settle(connection, append.run, taken)?;

@@ -64,19 +64,33 @@ impl Worker {
     }
 
     /// Works until the queue is closed and empty.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self: Box<Self>) {
         let farewell = Farewell(Arc::clone(&self.queue));
         // Opened ahead of the first request. A failure is told to that request, which tries again.
         let _ = self.connect();
         while let Some(requests) = self.queue.take(self.bell.is_heard().then_some(LOOK)) {
-            // Before anything is answered: who listens first and asks then misses nothing.
-            self.look();
-            if !requests.is_empty() {
-                self.serve(requests);
-                self.tidy();
-            }
+            self.turn(requests);
         }
         drop(farewell);
+    }
+
+    /// The end of a worker that has no thread: serves what waits.
+    pub(crate) fn finish(mut self: Box<Self>) {
+        let farewell = Farewell(Arc::clone(&self.queue));
+        while let Some(requests) = self.queue.take_what_waits() {
+            self.turn(requests);
+        }
+        drop(farewell);
+    }
+
+    /// Serves what was taken from the queue.
+    pub(crate) fn turn(&mut self, requests: VecDeque<Request>) {
+        // Before anything is answered: who listens first and asks then misses nothing.
+        self.look();
+        if !requests.is_empty() {
+            self.serve(requests);
+            self.tidy();
+        }
     }
 
     fn connect(&mut self) -> Result<()> {

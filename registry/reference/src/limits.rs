@@ -66,6 +66,8 @@ macro_rules! limits {
 limits! {
     /// Wall time of one call, host calls included.
     deadline_ms / DeadlineMs = 30_000, "deadline-ms", "ms";
+    /// Instructions of one call whose result can be computed again: the same number on every machine, where time is not.
+    fuel / Fuel = 100_000_000_000, "fuel", "instructions";
     /// Linear memory of one call, all its memories together.
     memory_bytes / MemoryBytes = 256 << 20, "memory-bytes", "bytes";
     /// Elements of all tables of one call together.
@@ -148,6 +150,10 @@ limits! {
     calls / Calls = 100_000, "calls", "calls";
     /// How deep calls may nest.
     call_depth / CallDepth = 8, "call-depth", "levels";
+    /// Calls that the workflows of one run started and that are under way at once; more wait for their turn.
+    started_calls / StartedCalls = 64, "started-calls", "calls";
+    /// How many generations of runs a workflow's children may have.
+    children_depth / ChildrenDepth = 8, "children-depth", "generations";
     /// Events in the journal of one run.
     events / Events = 1_000_000, "events", "events";
 }

@@ -216,6 +216,7 @@ async fn open(journal: &Journal, number: usize) -> Result<longshore_journal::Run
         host: "bench".to_owned(),
         seed: None,
         parent: None,
+        continues: None,
     };
     Ok(journal.open(start).await?)
 }

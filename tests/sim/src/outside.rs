@@ -74,8 +74,20 @@ fn unavailable() -> KeyValueError {
 
 #[async_trait::async_trait]
 impl KeyValue for Outside {
-    async fn get(&self, bucket: &str, key: &str) -> Stored<Option<Vec<u8>>> {
-        MemoryKeyValue::default().get(bucket, key).await
+    async fn get_many(
+        &self,
+        bucket: &str,
+        keys: &[&str],
+        most: u64,
+    ) -> Stored<Vec<Option<Vec<u8>>>> {
+        MemoryKeyValue::default().get_many(bucket, keys, most).await
+    }
+
+    async fn set_many(&self, bucket: &str, pairs: &[(&str, &[u8])], quota: Quota) -> Stored<()> {
+        for (key, value) in pairs {
+            self.set(bucket, key, value, quota).await?;
+        }
+        Ok(())
     }
 
     async fn set(&self, _bucket: &str, key: &str, value: &[u8], _quota: Quota) -> Stored<()> {
@@ -105,8 +117,8 @@ impl KeyValue for Outside {
         if answers { Ok(()) } else { Err(unavailable()) }
     }
 
-    async fn delete(&self, bucket: &str, key: &str) -> Stored<()> {
-        MemoryKeyValue::default().delete(bucket, key).await
+    async fn delete_many(&self, bucket: &str, keys: &[&str]) -> Stored<()> {
+        MemoryKeyValue::default().delete_many(bucket, keys).await
     }
 
     async fn list(&self, bucket: &str, after: Option<&str>, limit: usize) -> Stored<Vec<String>> {

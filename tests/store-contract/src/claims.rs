@@ -246,6 +246,15 @@ pub async fn letters_are_kept_once_and_taken_once(place: &impl Place) {
     store.append(appends.end(RunState::Ok)).await.unwrap();
     assert!(matches!(store.post(letter(1, 9, "")).await, Err(Error::RunClosed(_))));
     assert_eq!(store.letters(run_id(1), 9).await.unwrap(), []);
+
+    // A run that goes on as a new one keeps its letters for that one.
+    let mut appends = opened(&*store, 3).await;
+    assert_eq!(store.post(letter(3, 0, "late")).await.unwrap(), 0);
+    store.append(appends.end(RunState::Continued)).await.unwrap();
+    assert_eq!(row(&*store, 3).await.state, RunState::Continued);
+    assert!(matches!(store.post(letter(3, 1, "")).await, Err(Error::RunClosed(_))));
+    let left = store.letters(run_id(3), 9).await.unwrap();
+    assert_eq!(left.iter().map(|l| l.letter.clone()).collect::<Vec<_>>(), [letter(3, 0, "late")]);
 }
 
 /// A mailbox has an end; there is room again when letters were taken.

@@ -1,10 +1,11 @@
 //! What every store of the journal must do, as one suite: a store's tests call [`contract!`] and
-//! nothing else of it.
+//! nothing else of it. Beside it, in [`keyvalue`], the same for stores of keys and values.
 //!
 //! Only the port is used, so that a store in memory, in a file and behind a network are held to the
 //! same promises.
 
 mod claims;
+pub mod keyvalue;
 mod promises;
 mod samples;
 

@@ -36,6 +36,7 @@ pub fn start(run: RunId) -> RunStarted {
         host: "0.1.0".to_owned(),
         seed: None,
         parent: None,
+        continues: None,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod guests;
 pub mod hostile;
 pub mod http;
 pub mod postgres;
+pub mod redis;
 pub mod servers;
 pub mod tools;
 mod wire;

@@ -39,6 +39,7 @@ const IMPORTS: &[Import] = &[
             "host/runtime/",
             "host/build/",
             "host/store-sqlite/",
+            "host/stores/",
             "host/config/",
             "host/vault/",
             "host/cli/",

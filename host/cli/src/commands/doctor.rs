@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use longshore::model::Outcome;
+use longshore::ports::KeyValueError;
 use longshore::{Longshore, Report, Request, Target};
 use longshore_store_postgres::{Options, PostgresStore};
 use longshore_store_sqlite::SqliteStore;
@@ -80,6 +81,7 @@ pub(crate) async fn run(_: Args, context: &Context) -> Done {
         check("trust policy", trust(context)),
         check("policy", policy(context)),
         check("journal", journal(context).await),
+        check("buckets", buckets(context).await),
     ];
     let ran = probe(context).await;
     let sealed = ran.as_ref().ok().map(|(host, report)| seal(host, report));
@@ -165,6 +167,19 @@ async fn journal(context: &Context) -> Result<String, Error> {
     let path = context.home()?.journal();
     SqliteStore::open(&path)?.ready().await?;
     Ok(path.display().to_string())
+}
+
+/// Tries where buckets of keys and values are kept, for as long as somebody would look at it.
+async fn buckets(context: &Context) -> Result<String, Error> {
+    let buckets = context.buckets(&context.settings()?.keyvalue)?;
+    let mut found = Vec::new();
+    for (bucket, tried) in buckets.try_each(Duration::from_secs(5)).await {
+        if let Err(KeyValueError::Unavailable(why)) = tried {
+            return Err(Error::BucketLost { bucket: bucket.to_owned(), why });
+        }
+        found.push(bucket);
+    }
+    Ok(if found.is_empty() { "none".to_owned() } else { found.join(", ") })
 }
 
 /// Runs the probe the whole way, from a file to a receipt, with a journal that is not kept.

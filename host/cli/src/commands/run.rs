@@ -13,6 +13,7 @@ use longshore::engine::Watcher;
 use longshore::journal::{Seen, Subscription};
 use longshore::model::{Event, Stream, Timestamp};
 use longshore::policy::{Mode, Policy};
+use longshore::ports::KeyValue;
 use longshore::{Admitted, Longshore, Report, Request, Running};
 use serde::Serialize;
 
@@ -69,6 +70,10 @@ pub(crate) struct Args {
     /// Say where a secret is kept and where it may be put: `NAME=SOURCE@https://HOST#HEADER`
     #[arg(long, value_name = "BINDING")]
     secret: Vec<String>,
+    /// Say where a bucket of keys and values is kept: `BUCKET=memory`, `=sqlite:PATH`,
+    /// `=redis:env:NAME`, `=postgres:env:NAME`
+    #[arg(long, value_name = "PLACE")]
+    keyvalue: Vec<String>,
     /// Hold components to their manifests (`enforce`), or let pass what the operator allows and tell
     /// what the manifests forgot (`count`)
     #[arg(long, value_name = "MODE")]
@@ -123,6 +128,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
         .policy(policy);
+    if !args.keyvalue.is_empty() {
+        builder = builder.keyvalue(keyvalue(&args, context)?);
+    }
     if !args.dry_run {
         builder = builder.store(context.store()?);
     }
@@ -155,6 +163,16 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     // The store finishes what it was handed before the process may end.
     drop(host);
     Ok(signal.map_or(code, signal::end_by))
+}
+
+/// The buckets of the settings, and over them those of `--keyvalue`.
+fn keyvalue(args: &Args, context: &Context) -> Result<Arc<dyn KeyValue>, Error> {
+    let mut buckets = context.settings()?.keyvalue.clone();
+    for flag in &args.keyvalue {
+        let hint = "such as `--keyvalue notes=memory` or `--keyvalue notes=redis:env:NOTES_URL`";
+        buckets.flag(flag).map_err(|why| Error::bad(format!("`--keyvalue`: {why}"), hint))?;
+    }
+    Ok(Arc::new(context.buckets(&buckets)?))
 }
 
 /// The text of `--input`.

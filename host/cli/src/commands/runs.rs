@@ -1,6 +1,7 @@
 //! `longshore runs`: what ran here, what it did, and what it shall do next.
 
 mod age;
+mod moving;
 mod prune;
 mod steer;
 mod timeline;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Approve(steer::Answer),
     Cancel(steer::Cancel),
     Wait(steer::Wait),
+    Move(moving::Move),
     Export(Export),
 }
 
@@ -48,7 +50,7 @@ pub(crate) enum Command {
 #[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct List {
     /// Only those that stand so
-    #[arg(long, value_parser = ["open", "waiting", "interrupted", "diverged", "ok", "failed", "fault"])]
+    #[arg(long, value_parser = ["open", "waiting", "interrupted", "diverged", "ok", "failed", "fault", "continued"])]
     state: Option<String>,
     /// Only those of this component: a digest, or a name with or without version
     #[arg(long, value_name = "REFERENCE|DIGEST")]
@@ -97,6 +99,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Done {
         Command::Signal(args) => steer::signal(args, context).await,
         Command::Approve(args) => steer::approve(args, context).await,
         Command::Cancel(args) => steer::cancel(args, context).await,
+        Command::Move(args) => moving::run(args, context).await,
         Command::Wait(args) => steer::wait(args, &journal, context).await,
         Command::Export(args) => export(&args, &journal, context).await,
     }

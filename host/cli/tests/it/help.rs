@@ -24,6 +24,7 @@ fn every_command_teaches_itself_with_examples() {
     seen!("help-policy-show", &home, "policy show --help");
     seen!("help-runs-list", &home, "runs list --help");
     seen!("help-runs-show", &home, "runs show --help");
+    seen!("help-runs-move", &home, "runs move --help");
     seen!("help-receipt-show", &home, "receipt show --help");
     seen!("help-receipt-verify", &home, "receipt verify --help");
     seen!("help-receipt-export", &home, "receipt export --help");

@@ -127,6 +127,9 @@ impl Shelf {
             Ok(Err(KeyValueError::NotANumber)) => {
                 "the value is not a number of 64 bits, or the sum would not be".to_owned()
             }
+            Ok(Err(KeyValueError::TooLarge)) => return self.hit(LimitName::HostCallBytes),
+            Ok(Err(KeyValueError::NoSuchBucket)) => return Ok(Err(Refused::NoSuchStore)),
+            Ok(Err(KeyValueError::Unfit(why))) => why,
             Ok(Err(KeyValueError::Unavailable(why))) => format!("unavailable, try again: {why}"),
             Err(_) => format!("unavailable, try again: nothing within {} ms", patience.as_millis()),
         };
@@ -182,7 +185,10 @@ impl Shelf {
     }
 
     async fn get(&self, bucket: &Bucket, key: &str) -> Answer<Option<Vec<u8>>> {
-        self.read(bucket, key, |store| async move { store.get(&bucket.name, key).await }).await
+        let most = self.limit(LimitName::HostCallBytes);
+        let work =
+            |store: Arc<dyn KeyValue>| async move { store.get(&bucket.name, key, most).await };
+        self.read(bucket, key, work).await
     }
 
     async fn set(&self, bucket: &Bucket, key: &str, value: &[u8]) -> Answer<()> {
@@ -233,70 +239,63 @@ impl Shelf {
         bucket: &Bucket,
         keys: Vec<String>,
     ) -> Answer<Vec<Option<(String, Vec<u8>)>>> {
-        if let Err(refused) = batch(keys.len()) {
+        if let Err(refused) = self.batch(&keys)? {
             return Ok(Err(refused));
         }
-        let (mut found, mut bytes) = (Vec::with_capacity(keys.len()), 0);
-        for key in keys {
-            match self.get(bucket, &key).await? {
-                Ok(value) => {
-                    bytes += value.as_ref().map_or(0, Vec::len);
-                    self.within(LimitName::HostCallBytes, bytes)?;
-                    found.push(value.map(|value| (key, value)));
-                }
-                Err(refused) => return Ok(Err(refused)),
-            }
-        }
-        Ok(Ok(found))
+        let most = self.limit(LimitName::HostCallBytes);
+        let work = |store: Arc<dyn KeyValue>| {
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            async move { store.get_many(&bucket.name, &keys, most).await }
+        };
+        let Some(first) = keys.first() else { return Ok(Ok(Vec::new())) };
+        let found = self.read(bucket, first, work).await?;
+        let pair = |(key, value): (String, Option<Vec<u8>>)| value.map(|value| (key, value));
+        Ok(found.map(|values| keys.into_iter().zip(values).map(pair).collect()))
     }
 
     async fn set_many(&self, bucket: &Bucket, pairs: Vec<(String, Vec<u8>)>) -> Answer<()> {
-        if let Err(refused) = batch(pairs.len()) {
+        if let Err(refused) = self.batch(pairs.iter().map(|(key, _)| key))? {
             return Ok(Err(refused));
         }
-        for (key, value) in &pairs {
-            self.within(LimitName::KeyvalueKeyBytes, key.len())?;
+        for (_, value) in &pairs {
             self.within(LimitName::KeyvalueValueBytes, value.len())?;
         }
         let Some((first, _)) = pairs.first() else { return Ok(Ok(())) };
         let work = |store: Arc<dyn KeyValue>, quota| {
-            let pairs = &pairs;
-            async move {
-                for (key, value) in pairs {
-                    store.set(&bucket.name, key, value, quota).await?;
-                }
-                Ok(())
-            }
+            let pairs: Vec<_> = pairs.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect();
+            async move { store.set_many(&bucket.name, &pairs, quota).await }
         };
         self.write(bucket, ("set", first, pairs.len()), work).await
     }
 
     async fn delete_many(&self, bucket: &Bucket, keys: Vec<String>) -> Answer<()> {
-        if let Err(refused) = batch(keys.len()) {
+        if let Err(refused) = self.batch(&keys)? {
             return Ok(Err(refused));
         }
         let Some(first) = keys.first() else { return Ok(Ok(())) };
         let work = |store: Arc<dyn KeyValue>, _| {
-            let keys = &keys;
-            async move {
-                for key in keys {
-                    store.delete(&bucket.name, key).await?;
-                }
-                Ok(())
-            }
+            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+            async move { store.delete_many(&bucket.name, &keys).await }
         };
         self.write(bucket, ("delete", first, keys.len()), work).await
+    }
+
+    /// Whether one call may name so many keys, and such.
+    fn batch<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k String, IntoIter: ExactSizeIterator>,
+    ) -> wasmtime::Result<Result<(), Refused>> {
+        let keys = keys.into_iter();
+        if keys.len() > MAX_BATCH {
+            return Ok(Err(Refused::Other(format!("a batch has at most {MAX_BATCH} keys"))));
+        }
+        for key in keys {
+            self.within(LimitName::KeyvalueKeyBytes, key.len())?;
+        }
+        Ok(Ok(()))
     }
 }
 
 fn nowhere() -> Refused {
     Refused::Other("this host has nowhere to keep keys and values".to_owned())
-}
-
-/// Whether one call may name so many keys.
-fn batch(keys: usize) -> Result<(), Refused> {
-    match keys > MAX_BATCH {
-        true => Err(Refused::Other(format!("a batch has at most {MAX_BATCH} keys"))),
-        false => Ok(()),
-    }
 }

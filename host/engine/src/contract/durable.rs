@@ -16,9 +16,9 @@ use crate::StartedChild;
 use crate::call::{Scene, cancelled};
 use crate::compiled::Function;
 use crate::host::Host;
-use crate::ledger::{Came, Halt, Place, Question, Running, Stop};
+use crate::ledger::{Came, Halt, Question, Running, Stop};
 use crate::retry::{Options, Retry};
-use crate::step::later;
+use crate::step::{Begun, Check, later};
 use crate::{link, step};
 
 /// The most entries that a list in a question or a policy may have.
@@ -38,6 +38,7 @@ pub struct Pending {
 pub struct Started {
     step: u32,
     function: Arc<Function>,
+    check: Option<Box<Check>>,
 }
 
 /// A signal, an approval or a child that is waited for.
@@ -58,8 +59,14 @@ impl Pending {
 }
 
 impl Started {
-    pub(crate) fn new(place: &Place, function: &Arc<Function>) -> Self {
-        Self { step: place.step, function: Arc::clone(function) }
+    pub(crate) fn new(begun: Begun, function: &Arc<Function>) -> Self {
+        let Begun { place, check } = begun;
+        Self { step: place.step, function: Arc::clone(function), check }
+    }
+
+    /// What is to be done, once, before its result is given.
+    pub(crate) fn take_check(&mut self) -> Option<Box<Check>> {
+        self.check.take()
     }
 
     pub(crate) fn step(&self) -> u32 {
@@ -81,7 +88,7 @@ async fn first(scene: &Scene, steps: &[u32]) -> wasmtime::Result<Interrupted<usi
     }
 }
 
-fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
+pub(super) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
     for child in scene.ledger().attached(scene.id) {
         if let Some(children) = scene.cx.children() {
             children.cancel(child);
@@ -109,6 +116,14 @@ pub(crate) async fn outcome_of(
     })
 }
 
+/// Computes the result of a started call again, where that is still to be done.
+pub(crate) async fn checked(scene: &Scene, check: Option<Box<Check>>) -> wasmtime::Result<()> {
+    match check {
+        Some(check) => check.run().await.map_err(|halt| scene.halted(halt)),
+        None => Ok(()),
+    }
+}
+
 impl Host {
     /// The policy in force for calls.
     pub(crate) fn options(&self) -> Option<Arc<Options>> {
@@ -127,7 +142,7 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn ask(&self, question: Question) -> wasmtime::Result<(u32, Option<Child>)> {
+    pub(crate) fn ask(&self, question: Question) -> wasmtime::Result<(u32, Option<RunId>)> {
         let asked = self.scene.ledger().ask(self.scene.id, question);
         asked.map_err(|stop| self.scene.stopped(stop))
     }
@@ -396,9 +411,9 @@ impl dynamic::Host for Host {
             Err(error) => return Ok(Err(error)),
         };
         let options = self.options();
-        let place = step::start(&scene, &ready, &function, arguments.values, options)
+        let begun = step::start(&scene, &ready, &function, arguments.values, options)
             .map_err(|cut| unwound(&scene, cut))?;
-        Ok(Ok(self.table.push(Started::new(&place, &function))?))
+        Ok(Ok(self.table.push(Started::new(begun, &function))?))
     }
 }
 
@@ -414,9 +429,12 @@ impl dynamic::HostStarted for Host {
         &mut self,
         handle: Resource<Started>,
     ) -> wasmtime::Result<Result<String, dynamic::CallError>> {
-        let step = self.table.get(&handle)?.step;
+        let started = self.table.get_mut(&handle)?;
+        let (step, check) = (started.step, started.take_check());
         let scene = Arc::clone(&self.scene);
-        Ok(result_of(outcome_of(&scene, step).await?))
+        let outcome = outcome_of(&scene, step).await?;
+        checked(&scene, check).await?;
+        Ok(result_of(outcome))
     }
 
     fn subscribe(&mut self, handle: Resource<Started>) -> wasmtime::Result<Resource<Pending>> {
@@ -460,9 +478,9 @@ impl children::Host for Host {
         let run = port.as_ref().map_or(RunId::from_bytes([0; 16]), |port| port.new_id());
         let function = function.path().to_owned();
         let child = Child { run, interface, function, input, detached };
-        let (step, child) = self.ask(Question::Child(child))?;
-        let Some(child) = child else { unreachable!("a child is asked for and found as one") };
-        let run = child.run;
+        let (step, run) = self.ask(Question::Child(child.clone()))?;
+        let Some(run) = run else { unreachable!("a child is asked for and found as one") };
+        let child = Child { run, ..child };
         let open = !scene.ledger().is_settled(scene.id, step) && !scene.ledger().is_replay();
         if let (true, Some(port)) = (open, port) {
             let parent = Parent { run: scene.run().id(), call: scene.id, step, depth: 0 };

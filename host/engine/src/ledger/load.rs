@@ -57,6 +57,9 @@ impl State {
             Event::CallEnded(ended) => {
                 let Some(open) = self.calls.remove(&ended.call) else { return };
                 self.flows.remove(&ended.call);
+                if let Some((attempt, _)) = self.checked.get_mut(&ended.call) {
+                    *attempt = open.attempts;
+                }
                 match open.owner {
                     Some((flow, step)) => {
                         let what = Came::Outcome(ended.outcome.clone());
@@ -80,6 +83,15 @@ impl State {
             Event::Answered(answered) => {
                 let what = Came::Answer(answered.answer.clone());
                 self.flow(answered.call).settled.insert(answered.step, Settled { at, what });
+            }
+            Event::RunStarted(start) => {
+                let Some(before) = &start.continues else { return };
+                for signal in &before.signals {
+                    self.apply(at, &Event::Signalled(Box::new(signal.clone())));
+                }
+                if let Some(cancel) = &before.cancel {
+                    self.apply(at, &Event::CancelRequested(cancel.clone()));
+                }
             }
             Event::Logged(logged) => self.flow(logged.call).lines += 1,
             other => self.apply(at, other),

@@ -79,8 +79,13 @@ impl Ledger {
 
     /// What came of a request that was waited for.
     pub(crate) fn came(&self, flow: CallId, step: u32) -> Option<Came> {
-        let state = self.lock();
-        state.flows.get(&flow)?.settled.get(&step).map(|settled| settled.what.clone())
+        let mut state = self.lock();
+        let own = state.flows.get_mut(&flow)?;
+        let came = own.settled.get(&step).map(|settled| settled.what.clone());
+        if matches!(came, Some(Came::Signal(_))) {
+            own.received.insert(step);
+        }
+        came
     }
 
     /// Whether it came, and the workflow may know: what it saw last is no older.
@@ -139,7 +144,9 @@ impl State {
             // When the history was written, the workflow had what it waited for before it asked for more.
             let asked = "to wait for something that never came".to_owned();
             let history = recorded.what.describe();
-            return Look::Halt(Halt::Diverged(Divergence { call: flow, step, history, asked }));
+            let call = flow;
+            let divergence = Divergence { call, step, history, asked, recomputed: false };
+            return Look::Halt(Halt::Diverged(divergence));
         }
         let due = steps.iter().filter_map(|step| {
             let (at, answer) = own.due.get(step)?;

@@ -4,13 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use longshore_engine::{Children, Ready, StartedChild, Stdio};
+use longshore_engine::{Children, Ready, Recompute, StartedChild, Stdio};
 use longshore_model::{
     Dependency, Fault, FaultKind, LimitName, Outcome, Parent, RunId, RunStarted,
 };
 use longshore_reference::Digest;
 
-use super::Drive;
+use super::{Drive, Resume};
 use crate::admit::identity;
 use crate::builder::Host;
 use crate::run::Cancel;
@@ -28,7 +28,7 @@ pub(super) struct Nursery {
 impl Nursery {
     pub(super) fn new(host: &Arc<Host>, start: &RunStarted) -> Self {
         let depth = start.parent.as_ref().map_or(0, |parent| parent.depth) + 1;
-        let deepest = start.grant.limits.call_depth;
+        let deepest = start.grant.limits.children_depth;
         Self { host: Arc::clone(host), policy: start.policy, depth, deepest }
     }
 }
@@ -45,10 +45,10 @@ impl Children for Nursery {
     ) -> Pin<Box<dyn Future<Output = Option<Outcome>> + Send>> {
         if u64::from(self.depth) > self.deepest {
             let message = format!(
-                "children are nested deeper than the limit `call-depth` of {}",
+                "children are nested deeper than the limit `children-depth` of {}",
                 self.deepest
             );
-            let fault = Fault::limit(FaultKind::Budget, LimitName::CallDepth, message);
+            let fault = Fault::limit(FaultKind::Budget, LimitName::ChildrenDepth, message);
             return Box::pin(std::future::ready(Some(Outcome::Fault(fault))));
         }
         let (host, policy, depth) = (Arc::clone(&self.host), self.policy, self.depth);
@@ -90,14 +90,16 @@ async fn carry(
     let dependencies = below(&ready);
     let grant = ready.grant().record();
     let prepared = Prepared { ready, policy, dependencies, grant };
-    let drive = |host: &Arc<Host>, prepared: Prepared| Drive {
+    let drive = |host: &Arc<Host>, prepared: Prepared, recompute: Recompute| Drive {
         host: Arc::clone(host),
         prepared: Arc::new(prepared),
         function,
         stdio: Stdio::default(),
         cancel: Cancel::default(),
+        recompute,
     };
-    let report = match host.journal.summary(child.run).await? {
+    let last = host.last_of(child.run).await?;
+    let report = match host.journal.summary(last).await? {
         None => {
             let start = RunStarted {
                 run: child.run,
@@ -107,28 +109,35 @@ async fn carry(
                 grant: prepared.grant.clone(),
                 policy,
                 input: child.input,
-                engine: host.engine.fingerprint()?,
+                engine: prepared.ready.compiled().engine(),
                 host: VERSION.to_owned(),
                 seed: Some(host.seed()?),
                 parent: Some(Parent { depth, ..parent }),
+                continues: None,
             };
             let run = host.journal.open(start).await?;
             let entries = run.first();
-            Box::pin(drive(host, prepared).travel(run, entries)).await?
+            Box::pin(drive(host, prepared, Recompute::Nothing).travel(run, entries)).await?
         }
-        Some(row) if row.ended.is_some() => host.report(child.run).await?,
+        Some(row) if row.ended.is_some() => host.report(last).await?,
         Some(_) => loop {
-            match host.journal.resume(child.run).await {
+            match host.journal.resume(last).await {
                 Ok((run, history)) => {
-                    run.record(host.resumed(&prepared)?)?;
-                    let drive = drive(host, prepared);
+                    let now = history.in_force().component.digest;
+                    if now != prepared.ready.compiled().digest() {
+                        // It was moved: it goes on with its own component, not with its parent's.
+                        let going = Box::pin(host.go_on(run, history, Resume::default())).await?;
+                        break going.finish().await?;
+                    }
+                    run.record(host.resumed(&prepared))?;
+                    let drive = drive(host, prepared, Recompute::Tail);
                     break Box::pin(drive.travel(run, history.into_entries())).await?;
                 }
                 Err(longshore_journal::Error::Held { .. }) => {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
                 Err(longshore_journal::Error::RunClosed(_)) => {
-                    break host.report(child.run).await?;
+                    break host.report(host.last_of(last).await?).await?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -18,6 +18,8 @@ const PAGE: usize = 64;
 const MAX_NAME: usize = 256;
 /// The name under which a letter is kept that came twice or too late.
 const LATE: &str = "longshore:late";
+/// The name under which a run that goes on as a new one keeps a letter that it handed on.
+const FORWARDED: &str = "longshore:forwarded";
 
 /// A letter, as it is posted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +94,7 @@ impl Longshore {
     ///
     /// When the run cannot be read.
     pub async fn approvals(&self, run: RunId) -> Result<Vec<OpenApproval>, Error> {
+        let run = self.0.last_of(run).await?;
         Ok(open_approvals(&self.0.journal.read(run).await?))
     }
 
@@ -117,7 +120,7 @@ impl Longshore {
         if !approval.approvers.is_empty() && !approval.approvers.contains(&by) {
             return Err(Error::NotAnApprover { run, by, approvers: approval.approvers.clone() });
         }
-        if let Some(due) = approval.due.filter(|due| self.0.clock.now() >= *due) {
+        if let Some(due) = approval.due.filter(|due| self.0.journal.now() >= *due) {
             return Err(Error::TooLate { run, due });
         }
         let decision = Decision { choice, by, comment };
@@ -135,8 +138,19 @@ impl Longshore {
         };
         let bytes = serde_json::to_vec(letter)
             .map_err(|error| Error::Message { run, reason: error.to_string() })?;
-        self.0.journal.post(run, id, bytes.into()).await?;
-        Ok(())
+        let (mut run, bytes) = (run, bytes::Bytes::from(bytes));
+        loop {
+            match self.0.journal.post(run, id, bytes.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(closed @ longshore_journal::Error::RunClosed(_)) => {
+                    // One that goes on as a new run is reached there, after all that was sent to it before.
+                    let Some(next) = self.0.next_of(run).await? else { return Err(closed.into()) };
+                    self.0.forward(run, next).await?;
+                    run = next;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -191,6 +205,16 @@ pub(super) async fn take_as_they_come(
             return error;
         }
     }
+}
+
+/// What a run that goes on as a new one keeps of a letter that it hands on.
+pub(super) fn forwarded(posted: &Posted) -> Event {
+    let text = String::from_utf8_lossy(&posted.letter.bytes).into_owned();
+    Event::Signalled(Box::new(Signalled {
+        name: FORWARDED.to_owned(),
+        payload: Json::of(&text).unwrap_or_else(|_| Json::null()),
+        id: None,
+    }))
 }
 
 /// A letter as the event that it becomes, and as the one that it becomes when it changes nothing.

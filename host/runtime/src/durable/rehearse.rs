@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use longshore_engine::{Compiled, Halt, Links, Ready, RunContext, RunOptions, Stdio};
+use longshore_engine::{Compiled, Halt, Links, Ready, Recompute, RunContext, RunOptions, Stdio};
 use longshore_journal::{
     Append, Durability, Ending, Entry, Fence, History, Journal, MemoryStore, Opening, Record,
     RunState, Store as _,
 };
 use longshore_model::{
-    ComponentIdentity, Divergence, Event, Outcome, RunId, RunStarted, Scope, Timestamp,
+    Ask, ComponentIdentity, Divergence, Event, Outcome, RunId, RunStarted, Scope, Timestamp,
 };
 use longshore_policy::{Needs, Policy, Role};
 use longshore_reference::{Digest, Fetched};
@@ -83,7 +83,7 @@ impl Longshore {
     /// When the run cannot be read, or the target not be admitted with what the run was allowed.
     pub async fn rehearse(&self, run: RunId, target: &Target) -> Result<Verdict, Error> {
         let history = self.0.journal.read(run).await?;
-        let start = history.start().clone();
+        let start = history.in_force();
         let prepared = match self.0.admit(target, &recorded(&start)).await {
             Ok(prepared) => prepared,
             Err(Stop::Failed(error)) => return Err(error),
@@ -91,7 +91,7 @@ impl Longshore {
                 return Err(Error::Refused(Box::new(Refused { refusal, report: None })));
             }
         };
-        repeat(&self.0, &prepared.ready, &start, history.entries()).await
+        repeat(&self.0, &prepared.ready, &start, history.entries(), Recompute::Nothing).await
     }
 
     /// A run in one file, to be repeated anywhere with [`Longshore::replay`]: history, components, input.
@@ -102,7 +102,7 @@ impl Longshore {
     pub async fn export(&self, run: RunId) -> Result<Vec<u8>, Error> {
         // Checked before it is given away.
         let history = self.0.journal.read(run).await?;
-        let start = history.start();
+        let start = &history.in_force();
         let mut components = Vec::new();
         let below = start.dependencies.iter().map(|dependency| &dependency.component);
         for identity in below.chain([&start.component]) {
@@ -123,7 +123,8 @@ impl Longshore {
             .map_err(|error| Error::Exported { reason: error.to_string() })
     }
 
-    /// Repeats the run in an exported file. Nothing is done, and nothing of this host is touched.
+    /// Repeats the run in an exported file, and computes the results of its pure actions again. Nothing is done, and nothing
+    /// of this host is touched.
     ///
     /// # Errors
     ///
@@ -140,11 +141,12 @@ impl Longshore {
             return Err(wrong(format!("it has format {format}; this version reads {FORMAT}")));
         }
         let history = history_of(&exported).await?;
-        let start = history.start().clone();
+        let start = history.in_force();
         let policy = everything(&start);
         let assembly = Assembly { host: &self.0, exported: &exported, start: &start, policy };
         let ready = Arc::new(assembly.ready(&start.component, Role::Root)?);
-        let verdict = repeat(&self.0, &ready, &start, history.entries()).await?;
+        let entries = history.entries();
+        let verdict = repeat(&self.0, &ready, &start, entries, Recompute::All).await?;
         Ok((exported.run, verdict))
     }
 }
@@ -171,11 +173,12 @@ impl Host {
 }
 
 /// Repeats a history with what is in memory only.
-async fn repeat(
+pub(super) async fn repeat(
     host: &Arc<Host>,
     ready: &Arc<Ready>,
     start: &RunStarted,
     entries: &[Entry],
+    recompute: Recompute,
 ) -> Result<Verdict, Error> {
     let journal = Journal::in_memory(Arc::clone(&host.clock));
     let run = journal.open(start.clone()).await?;
@@ -193,9 +196,15 @@ async fn repeat(
         Event::CallEnded(ended) if Some(ended.call) == root => Some(ended.outcome.clone()),
         _ => None,
     });
-    let options = RunOptions { seed: start.seed, replay: true, ..RunOptions::default() };
-    let cx = RunContext::durable(run, options, &before);
     let function = Arc::clone(ready.compiled().function(Some(&start.function))?);
+    let options = RunOptions {
+        seed: start.seed,
+        replay: true,
+        recompute,
+        function: Some(Arc::clone(&function)),
+        ..RunOptions::default()
+    };
+    let cx = RunContext::durable(run, options, &before);
     let arguments = function.arguments(start.input.as_str())?;
     Ok(match ready.drive(&cx, &function, &arguments, &Stdio::default()).await {
         Ok(outcome) => {
@@ -203,7 +212,7 @@ async fn repeat(
             Verdict::Ends { outcome, same }
         }
         Err(Halt::Diverged(divergence)) => Verdict::Diverges(divergence),
-        Err(Halt::Exhausted | Halt::Suspended(_)) => Verdict::GoesOn,
+        Err(Halt::Exhausted | Halt::Suspended(_) | Halt::Continued(_)) => Verdict::GoesOn,
     })
 }
 
@@ -212,8 +221,7 @@ async fn history_of(exported: &Exported) -> Result<History, Error> {
     let wrong = |reason: &str| Error::Exported { reason: reason.to_owned() };
     let mut chain = longshore_journal::Chain::new();
     let mut records = Vec::with_capacity(exported.entries.len());
-    let mut ending = None;
-    let mut opening = None;
+    let (mut opening, mut ending, mut continued) = (None, None, false);
     for (text, seq) in exported.entries.iter().zip(0..) {
         let entry: Entry = serde_json::from_str(text)
             .map_err(|error| Error::Exported { reason: error.to_string() })?;
@@ -222,12 +230,9 @@ async fn history_of(exported: &Exported) -> Result<History, Error> {
         records.push(Record { seq, at: entry.at, bytes, hash });
         match &entry.event {
             Event::RunStarted(start) if seq == 0 => opening = Some(row(start, entry.at)),
+            Event::Asked(asked) => continued |= matches!(asked.what, Ask::Continue(_)),
             Event::RunEnded(ended) => {
-                let state = match ended.outcome {
-                    Outcome::Ok(_) => RunState::Ok,
-                    Outcome::Failed(_) => RunState::Failed,
-                    Outcome::Fault(_) => RunState::Fault,
-                };
+                let state = RunState::ended(&ended.outcome, continued && ended.outcome.is_ok());
                 ending = Some(Ending { state, at: entry.at });
             }
             _ => {}

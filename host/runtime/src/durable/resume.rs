@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_engine::Stdio;
+use longshore_engine::{Recompute, Stdio};
 use longshore_journal::{Entry, History, Run, RunFilter, RunState, RunSummary, WaitsOn};
 use longshore_model::{Dependency, GrantRecord, LIMITS, RunId, RunStarted};
 use longshore_policy::Policy;
@@ -28,7 +28,7 @@ pub struct Resume {
 }
 
 impl Longshore {
-    /// Goes on with a run that did not end, from where it was.
+    /// Goes on with a run that did not end, from where it was; with the newest of those as which it went on.
     ///
     /// # Errors
     ///
@@ -36,6 +36,7 @@ impl Longshore {
     /// it began with, [`Error::OtherGrant`] when it would be granted something else, the journal's `Held` while another host
     /// carries it, `NotFound` and `RunClosed`; and as [`Longshore::run`].
     pub async fn resume(&self, run: RunId, with: Resume) -> Result<Running, Error> {
+        let run = self.0.last_of(run).await?;
         if self.0.desk.has(run) {
             let reason = "this host carries it already".to_owned();
             return Err(Error::NotResumable { run, reason });
@@ -94,7 +95,7 @@ impl Host {
         with: Resume,
     ) -> Result<Running, Error> {
         let id = run.id();
-        let start = history.start().clone();
+        let start = history.in_force();
         let drive = match self.drive_of(&start, with).await {
             Ok(drive) => drive,
             Err(error) => {
@@ -105,13 +106,17 @@ impl Host {
             }
         };
         let entries: Vec<Entry> = history.into_entries();
-        run.record(self.resumed(&drive.prepared)?)?;
+        run.record(self.resumed(&drive.prepared))?;
         let (events, cancel) = (run.subscribe(), drive.cancel.clone());
         let task = tokio::spawn(drive.travel(run, entries));
         Ok(Running::new(id, events, task, cancel))
     }
 
-    async fn drive_of(self: &Arc<Self>, start: &RunStarted, with: Resume) -> Result<Drive, Error> {
+    pub(super) async fn drive_of(
+        self: &Arc<Self>,
+        start: &RunStarted,
+        with: Resume,
+    ) -> Result<Drive, Error> {
         let run = start.run;
         let no = |reason: &str| Error::NotResumable { run, reason: reason.to_owned() };
         if start.function == "*" {
@@ -147,6 +152,7 @@ impl Host {
             function,
             stdio: Stdio::default(),
             cancel: Cancel::default(),
+            recompute: Recompute::Tail,
         })
     }
 }

@@ -44,7 +44,7 @@ WITH input AS MATERIALIZED (
 ), settled AS (
     UPDATE longshore.letters l SET bytes = NULL
     FROM input i JOIN fits ON fits.id = i.run
-    WHERE l.run = i.run AND l.bytes IS NOT NULL AND (i.ended IS NOT NULL OR l.seq < i.taken)
+    WHERE l.run = i.run AND l.bytes IS NOT NULL AND ((i.ended IS NOT NULL AND i.state <> 'continued') OR l.seq < i.taken)
 )
 SELECT fits.id,
     set_config('synchronous_commit', $25, true),

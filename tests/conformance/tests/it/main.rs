@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "where programs are, the environment says")]
 
 mod artifacts;
+mod authors;
+mod buckets;
 mod capabilities;
 mod components;
 mod copies;

@@ -10,7 +10,7 @@ use longshore_test_support::servers::{EmbeddedRegistry, embedded_registry};
 
 use crate::artifacts::{ACTION, embedded, guest, wat, with_manifest};
 use crate::publish::{key, only, publish, push};
-use crate::stage::{Stage, allow, ask, ceiling};
+use crate::stage::{Stage, allow, ask, both, ceiling};
 
 const WORKFLOW: &str = r#"
 [package]
@@ -108,14 +108,19 @@ async fn the_fault_of_an_action_is_told_to_the_workflow_as_a_failure() {
 
 #[tokio::test]
 async fn an_action_with_a_shorter_deadline_of_its_own_does_not_take_the_workflow_with_it() {
-    let steps = with_manifest(&guest("steps"), &format!("{ACTION}[limits]\ndeadline-ms = 200\n"));
+    // One that asks for nothing is bounded by its fuel instead.
+    let asks = "[capabilities.clock]\nreason = \"to have one\"\n[limits]\ndeadline-ms = 200\n";
+    let steps = with_manifest(&guest("steps"), &format!("{ACTION}{asks}"));
     let scene = scene_with(steps).await;
-    let ran = scene.stage.run(&ask(&scene.workflow, "try-step", "[\"spin\"]")).await;
+    let clock = allow(&["clock"]);
+    let request = ask(&scene.workflow, "try-step", "[\"spin\"]");
+    let ran = scene.stage.run(&request.allow(clock.clone())).await;
     let told = ran.value();
     assert!(told.as_str().unwrap().starts_with("Class::Retryable LS-RUN-002"), "{told}");
     // Where the workflow's own deadline passes, it is the workflow that ends.
     let request = ask(&scene.workflow, "try-step", "[\"spin\"]");
-    let ran = scene.stage.run(&request.allow(ceiling(LimitName::DeadlineMs, 100))).await;
+    let short = both(clock, ceiling(LimitName::DeadlineMs, 100));
+    let ran = scene.stage.run(&request.allow(short)).await;
     ran.hit(FaultKind::Deadline, LimitName::DeadlineMs);
 }
 

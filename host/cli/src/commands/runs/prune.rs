@@ -36,7 +36,7 @@ pub(crate) struct Prune {
     #[arg(long, value_name = "AGE")]
     older_than: String,
     /// Only those that ended so; may be given several times
-    #[arg(long, value_parser = ["ok", "failed", "fault"], value_delimiter = ',')]
+    #[arg(long, value_parser = ["ok", "failed", "fault", "continued"], value_delimiter = ',')]
     outcome: Vec<String>,
     /// Write each run into a file of this folder first
     #[arg(long, value_name = "FOLDER")]

@@ -283,10 +283,16 @@ async fn told(host: &Longshore, run: RunId, word: &str, context: &Context) -> Do
 }
 
 pub(super) async fn wait(args: Wait, journal: &Journal, context: &Context) -> Done {
-    let run = named(&args.run, journal).await?;
+    let mut run = named(&args.run, journal).await?;
     let began = std::time::Instant::now();
     loop {
         let row = journal.summary(run).await?;
+        if row.as_ref().is_some_and(|row| row.state == RunState::Continued)
+            && let Some(next) = journal.read(run).await?.continued()
+        {
+            run = next.run;
+            continue;
+        }
         if row.is_none_or(|row| row.ended.is_some()) {
             break;
         }

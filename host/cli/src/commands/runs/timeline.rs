@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use longshore::journal::{Entry, History, RunState};
+use longshore::journal::{Entry, History, RunState, is_pure, is_pure_run};
 use longshore::model::{
     Answer, CallId, Event, GrantRecord, Logged, Outcome, RunStarted, Stream, Timestamp,
 };
@@ -34,11 +34,27 @@ fn head(history: &History, state: RunState, receipt: Option<Digest>) -> Vec<[Str
     rows.extend(start.component.signers.iter().map(|s| line("signed by", signer(s))));
     rows.push(line("function", start.function.clone()));
     rows.extend(granted(&start.grant).into_iter().map(|text| line("granted", text)));
+    if is_pure_run(start) {
+        rows.push(line("pure", "nothing in it reaches outside; it waits for no disk".to_owned()));
+    }
     for dependency in &start.dependencies {
         let name = unpinned(&dependency.component.reference);
         rows.push(line("calls", format!("{} of {name}", dependency.interface)));
         let granted = granted(&dependency.grant).into_iter();
         rows.extend(granted.map(|text| line("", format!("  granted {text}"))));
+        if is_pure(&dependency.grant) {
+            rows.push(line("", "  pure: its calls wait for no disk".to_owned()));
+        }
+    }
+    if let Some(before) = &start.continues {
+        let number = before.number;
+        rows.push(line(
+            "continues",
+            format!("{}, number {number} after {}", before.run, before.first),
+        ));
+    }
+    if let Some(next) = history.continued() {
+        rows.push(line("goes on as", next.run.to_string()));
     }
     let ended = row.ended.map_or_else(String::new, |end| format!(" in {}", took(row.started, end)));
     rows.push(line("started", seconds(row.started)));
@@ -183,6 +199,14 @@ impl Steps {
                 let name = self.names.get(&resumed.component).cloned();
                 let what = format!("run goes on with {}", name.unwrap_or_else(|| "?".to_owned()));
                 self.row(at, 0, what, String::new());
+            }
+            Event::RunMoved(moved) => {
+                let digest = moved.component.digest;
+                self.names.insert(digest, short(&moved.component.reference).to_owned());
+                let below = moved.dependencies.iter().map(|d| &d.component);
+                self.names.extend(below.map(|c| (c.digest, short(&c.reference).to_owned())));
+                let what = format!("run moved to {}", unpinned(&moved.component.reference));
+                self.row(at, 0, what, brief(&digest.to_string(), 20));
             }
             Event::RunDiverged(divergence) => {
                 self.row(

@@ -55,6 +55,7 @@ fn mounts(access: Access, ceilings: &[(LimitName, u64)]) -> Arc<Mounts> {
         host: String::new(),
         seed: None,
         parent: None,
+        continues: None,
     };
     let journal = Journal::in_memory(Arc::new(Still));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

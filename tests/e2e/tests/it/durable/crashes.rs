@@ -102,7 +102,13 @@ async fn at_every_entry(case: Case) {
         case.send(&calm, run).await;
         let told = running.finish();
         tokio::select! {
-            died = told => assert!(died.is_err(), "{} at {place}: {died:?}", case.function),
+            died = told => if died.is_ok() {
+                // It left memory less often than the calm one, and so has fewer entries.
+                let history = calm.journal().read(run).await.unwrap();
+                let count = i64::try_from(history.entries().len()).unwrap();
+                assert!(count <= place, "{} lived past {place}: {count}", case.function);
+                continue;
+            },
             // A host that died while its workflow waited.
             () = tokio::time::sleep(Duration::from_secs(20)) => {}
         }

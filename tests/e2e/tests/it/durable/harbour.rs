@@ -54,6 +54,23 @@ kind = "workflow"
 "fixtures:ledger/ledger@0.1.0" = { reference = "team/ledger", version = "^1.0" }
 "#;
 
+const STEPS: &str = r#"
+[package]
+name = "steps"
+version = "1.0.0"
+kind = "action"
+"#;
+
+const TALLY: &str = r#"
+[package]
+name = "tally"
+version = "1.0.0"
+kind = "workflow"
+[dependencies]
+"fixtures:ledger/ledger@0.1.0" = { reference = "team/ledger", version = "^1.0" }
+"fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
+"#;
+
 /// Everything but the hosts.
 pub(super) struct Harbour {
     registry: EmbeddedRegistry,
@@ -67,19 +84,22 @@ impl Harbour {
     pub(super) async fn new() -> Self {
         let (registry, author) = (embedded_registry(), key(1));
         let place = |name: &str| format!("{}/team/{name}:1.0.0", registry.address());
-        let pinned = |toml: &str, pins: &[longshore::reference::Digest]| {
+        let pinned = |name: &str, toml: &str, pins: &[longshore::reference::Digest]| {
             let mut manifest = Manifest::from_toml(toml, "longshore.toml").unwrap();
             for (dependency, digest) in manifest.dependencies.iter_mut().zip(pins) {
                 dependency.pinned =
                     Some(Pin { version: "1.0.0".parse().unwrap(), digest: *digest });
             }
-            embedded(&guest("flow"), &manifest)
+            embedded(&guest(name), &manifest)
         };
         let ledger = with_manifest(&guest("ledger"), LEDGER);
         let ledger = publish(&place("ledger"), ledger, &author).await.manifest.digest;
-        let flow = publish(&place("flow"), pinned(FLOW, &[ledger]), &author).await;
+        let flow = publish(&place("flow"), pinned("flow", FLOW, &[ledger]), &author).await;
         let flow = flow.manifest.digest;
-        publish(&place("parent"), pinned(PARENT, &[flow, ledger]), &author).await;
+        publish(&place("parent"), pinned("flow", PARENT, &[flow, ledger]), &author).await;
+        let steps = publish(&place("steps"), with_manifest(&guest("steps"), STEPS), &author).await;
+        let pins = [ledger, steps.manifest.digest];
+        publish(&place("tally"), pinned("tally", TALLY, &pins), &author).await;
         let (folder, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         // More runs than any test makes: none is forgotten.
         let store = Arc::new(MemoryStore::keeping(100_000));
@@ -107,12 +127,21 @@ impl Harbour {
         later: Duration,
         patience: Duration,
     ) -> Longshore {
+        self.host_with(store, Arc::new(Late(later)), patience)
+    }
+
+    pub(super) fn host_with(
+        &self,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        patience: Duration,
+    ) -> Longshore {
         Longshore::builder()
             .home(self.home.path())
             .store(store)
             .trust(only(&self.author))
             .signer(PrivateKey::generate(&[7; 32]).unwrap())
-            .clock(Arc::new(Late(later)))
+            .clock(clock)
             .patience(patience)
             .build()
             .unwrap()

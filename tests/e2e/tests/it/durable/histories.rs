@@ -21,7 +21,7 @@ fn folder() -> PathBuf {
 }
 
 /// Waits for a run of `function` that was told `signals`, and exports it.
-async fn recorded(
+pub(super) async fn recorded(
     harbour: &Harbour,
     host: &Longshore,
     function: &str,
@@ -83,7 +83,7 @@ async fn what_is_recorded_now_is_repeated_elsewhere() {
 }
 
 /// The file with its entries changed, and their chain made good again.
-fn edited(file: &[u8], edit: impl FnOnce(&mut Vec<Value>)) -> Vec<u8> {
+pub(super) fn edited(file: &[u8], edit: impl FnOnce(&mut Vec<Value>)) -> Vec<u8> {
     let mut document: Value = serde_json::from_slice(file).unwrap();
     let texts: Vec<String> = serde_json::from_value(document["entries"].clone()).unwrap();
     let mut entries = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
@@ -140,7 +140,7 @@ async fn a_history_that_says_something_else_is_told_apart_step_by_step() {
 }
 
 /// A store with the history of a file as a run that did not end.
-async fn open(file: &[u8]) -> (RunId, Arc<MemoryStore>) {
+pub(super) async fn open(file: &[u8]) -> (RunId, Arc<MemoryStore>) {
     let document: Value = serde_json::from_slice(file).unwrap();
     let texts: Vec<String> = serde_json::from_value(document["entries"].clone()).unwrap();
     let run: RunId = document["run"].as_str().unwrap().parse().unwrap();

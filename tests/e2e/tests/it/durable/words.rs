@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use longshore::journal::RunState;
-use longshore::model::{Answer, Event, FaultKind, LimitName, Outcome, RunId};
-use longshore::{Approve, Error, Longshore, Report, Request, Resume, Running};
+use longshore::model::{Answer, Clock, Event, FaultKind, LimitName, Outcome, RunId, Timestamp};
+use longshore::{Approve, Error, Longshore, Report, Request, Resume, Running, SystemClock};
 
 use super::harbour::Harbour;
 use crate::artifacts::{guest, wat, with_manifest};
@@ -265,6 +265,38 @@ async fn what_a_workflow_must_leave_to_its_actions_is_refused_before_it_runs() {
     assert_eq!(stage.rejected(&request).await.code(), "LS-ENG-020");
     let target = stage.file("a.wasm", with_manifest(&guest("async-guest"), &workflow("")));
     assert_eq!(stage.rejected(&ask(&target, "later", "[1, 1]")).await.code(), "LS-ENG-021");
+}
+
+/// The system's clock until it is set back by an hour.
+#[derive(Default)]
+struct SetBack(std::sync::atomic::AtomicBool);
+
+impl Clock for SetBack {
+    fn now(&self) -> Timestamp {
+        let back = if self.0.load(std::sync::atomic::Ordering::SeqCst) { 3_600_000_000 } else { 0 };
+        Timestamp::from_unix_us(SystemClock.now().unix_us() - back)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_goes_backwards_loses_nothing_and_makes_no_wait_longer() {
+    let harbour = Harbour::new().await;
+    for patience in [AT_ONCE, LONG] {
+        let clock = std::sync::Arc::new(SetBack::default());
+        let store = harbour.store.clone();
+        let host = harbour.host_with(store, clock.clone(), patience);
+        let running = host.start(harbour.ask("flow", "nap", "[400]")).await.unwrap();
+        let run = running.id();
+        // It sleeps when the clock goes back.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        clock.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        let began = Instant::now();
+        let passed = value(&finish(running).await).as_u64().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        assert!((400..60_000).contains(&passed), "{passed}");
+        let history = host.journal().read(run).await.unwrap();
+        assert!(history.entries().is_sorted_by_key(|entry| entry.at));
+    }
 }
 
 /// Adds two signalling NaNs, or whatever the machine makes of dividing nothing by nothing, and gives the bits.
