@@ -115,7 +115,7 @@ use workflow::longshore::workflow::{dynamic, run};
 
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use durable::{Awaited, Pending, PolicyHandle, Started};
-pub(crate) use durable::{checked, outcome_of};
+pub(crate) use durable::{checked, outcome_of, stop_what_runs};
 
 /// A span that a guest opened.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]

@@ -82,7 +82,11 @@ impl Host {
             stdout,
             stderr,
             http,
-            egress: Egress::new(Arc::clone(scene), resolver.clone()),
+            egress: Egress::new(
+                Arc::clone(scene),
+                resolver.clone(),
+                Arc::clone(ready.compiled().keyed()),
+            ),
             resolver: resolver.clone(),
             net: None,
             variables: None,

@@ -10,10 +10,13 @@ mod calls;
 mod ground;
 mod http;
 mod paths;
+mod probes;
+mod programs;
 #[path = "../../../e2e/tests/it/publish.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod publish;
 mod resources;
+mod secrets;
 mod server;
 mod sockets;
 #[path = "../../../e2e/tests/it/stage.rs"]
