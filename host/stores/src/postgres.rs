@@ -188,13 +188,17 @@ async fn change<T>(
     let drop: [&(dyn ToSql + Sync); 2] = [&bucket, &gone];
     let hold: [&(dyn ToSql + Sync); 3] = [&bucket, &bytes, &count];
     let (putting, dropping) = (!keys.is_empty(), !gone.is_empty());
-    tokio::try_join!(
+    let (put, dropped, held) = tokio::join!(
         async { if putting { transaction.execute(&sql.put, &put).await } else { Ok(0) } },
         async { if dropping { transaction.execute(&sql.drop, &drop).await } else { Ok(0) } },
         async {
             if putting || dropping { transaction.execute(&sql.hold, &hold).await } else { Ok(0) }
         },
-    )?;
+    );
+    // The first that failed says why; those behind it only that something did.
+    put?;
+    dropped?;
+    held?;
     transaction.commit().await?;
     Ok(answer)
 }
