@@ -23,6 +23,20 @@ test: setup style docs deny plugins
 bench *args: setup
     cargo run --release -p longshore-bench -- {{ args }}
 
+# Durable workflows in virtual time: workflows, crashes and faults made up from 10,000 seeds; `just sim --seed N` repeats one.
+sim *args: setup
+    cargo run --release -p longshore-sim -- {{ args }}
+
+# The binary killed with SIGKILL, so many times, while 64 runs make effects outside; then the ledger is held against the journals.
+kills times="500": setup
+    cargo build --workspace --bin longshore
+    LONGSHORE_KILLS={{ times }} cargo test --workspace --test it -- kills:: --nocapture
+
+# Durable steps beside Restate (npm) and DBOS (PyPI), which are installed into $LONGSHORE_TOOLS; one table of ratios.
+bench-peers *args: setup
+    cargo build --release -p longshore-bench
+    python3 tests/peers/peers.py "$CARGO_TARGET_DIR/release/longshore-bench" {{ args }}
+
 # Trace a start of `longshore run` anew (needs valgrind): which functions the release binary keeps side by side.
 order: setup
     # Not by the profile: it would change the hashes in the names.

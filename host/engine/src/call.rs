@@ -27,7 +27,8 @@ use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
 use crate::link::Ready;
-use crate::turn::Turn;
+use crate::processor::Turn;
+use crate::turns::{self, Closing, Turns};
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
@@ -270,6 +271,7 @@ pub(crate) struct Scene {
     pub(crate) pure: bool,
     /// Whether it is such a repetition: nothing of it is recorded.
     pub(crate) quiet: bool,
+    pub(crate) turns: Turns,
     pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -316,6 +318,7 @@ impl Scene {
             durable: false,
             pure: false,
             quiet: false,
+            turns: Turns::default(),
             pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -607,7 +610,7 @@ pub(crate) async fn invoke(
     };
     let usage = scene.usage(held, out, err);
     let values = after(&scene, values).map_err(Cut::Fault);
-    Called { values: left(&scene, values), usage }
+    Called { values: left(&scene, values).await, usage }
 }
 
 /// Stops what runs beside a workflow when its call is dropped before its end.
@@ -622,12 +625,20 @@ impl Drop for Flow<'_> {
 }
 
 /// A workflow that ended leaves nothing behind that runs.
-fn left(scene: &Scene, values: Result<Vec<Val>, Cut>) -> Result<Vec<Val>, Cut> {
+async fn left(scene: &Scene, values: Result<Vec<Val>, Cut>) -> Result<Vec<Val>, Cut> {
     if !scene.durable {
         return values;
     }
+    let attached = scene.ledger().attached(scene.id);
+    // Why they shall end must not be lost when it is kept that they shall.
+    let kept = attached.is_empty() || scene.run().hand_over().await.is_ok();
+    if !kept || scene.run().has_failed() {
+        // It did not end: it goes on when its journal does.
+        scene.ledger().drop_flow(scene.id);
+        return values;
+    }
     if let Some(children) = scene.cx.children() {
-        for child in scene.ledger().attached(scene.id) {
+        for child in attached {
             children.cancel(child);
         }
     }
@@ -667,6 +678,7 @@ async fn enter(
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
+    let _closing = Closing(&scene.turns);
     let mut entered = false;
     let work = async {
         let instance = ready.pre().instantiate_async(&mut store).await?;
@@ -678,6 +690,8 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
+    let ordered = scene.durable && engine.is_ordered();
+    let work = async { if ordered { turns::in_order(scene, work).await } else { work.await } };
     let ended = tokio::select! {
         biased;
         ended = scene.turn.take(work) => Some(ended),

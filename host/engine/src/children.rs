@@ -24,8 +24,9 @@ pub trait Children: Send + Sync {
     /// An id for a child that is asked for now.
     fn new_id(&self) -> RunId;
 
-    /// Starts the child, or goes on with it where it was started before; gives how it ended. Dropped, the child goes on.
-    fn start(&self, child: StartedChild) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+    /// Starts the child, or goes on with it where it was started before; gives how it ended, or nothing where this host cannot
+    /// say: its journal failed, and it goes on when that does. Dropped, the child goes on.
+    fn start(&self, child: StartedChild) -> Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
     /// Asks a child to end.
     fn cancel(&self, run: RunId);

@@ -68,8 +68,8 @@ pub enum Error {
         /// The imports and grants, all of them.
         imports: Vec<String>,
     },
-    /// A workflow uses the component model's async, whose order is not the journal's.
-    #[error("the workflow `{name}` uses the component model's async, whose order no journal has")]
+    /// A workflow waits with WASI 0.3, whose order is not the journal's.
+    #[error("the workflow `{name}` uses WASI 0.3, whose waits no journal has")]
     AsyncWorkflow {
         /// The file or reference.
         name: String,
@@ -235,8 +235,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::AsyncWorkflow { .. } => Some(
-                "start calls through the `-start` interfaces of its actions, and wait for them \
-                 with `longshore:workflow/waiting`"
+                "use WASI 0.2, whose clocks are the journal's, or move it into an action; `async` \
+                 functions of its actions are fine"
                     .to_owned(),
             ),
             Self::UnknownFunction { known, .. } | Self::AmbiguousFunction { known, .. } => {

@@ -19,11 +19,12 @@ mod ledger;
 mod limiter;
 mod link;
 mod parts;
+mod processor;
 mod retry;
 mod scan;
 mod step;
 mod ticker;
-mod turn;
+mod turns;
 mod uses;
 pub mod value;
 

@@ -21,9 +21,6 @@ use crate::link::{self, Ready};
 use crate::retry::Options;
 use crate::value::Returned;
 
-/// The deadline of what its fuel bounds.
-const FOREVER: Duration = Duration::from_secs(365 * 86_400);
-
 /// How much earlier than its caller a callee is stopped, so that its end is recorded before the caller's.
 const AHEAD: Duration = Duration::from_millis(2);
 
@@ -324,9 +321,9 @@ impl Step {
         scene.path.clone_from(&self.path);
         scene.durable = self.ready.compiled().is_workflow();
         scene.pure = self.ready.is_pure();
-        // A clock would stop it elsewhere the next time: its fuel does. Its caller's end is its own.
-        scene.limit =
-            if scene.pure { scene.started + FOREVER } else { scene.limit.min(self.deadline) };
+        // What is pure has no deadline of its own: a clock would stop it elsewhere the next time. Its fuel does.
+        let own = if scene.pure { self.deadline } else { scene.limit };
+        scene.limit = own.min(self.deadline);
         scene
     }
 
@@ -397,7 +394,8 @@ impl Step {
     }
 }
 
-fn later(at: longshore_model::Timestamp, by: Duration) -> longshore_model::Timestamp {
+/// The time `by` after `at`.
+pub(crate) fn later(at: longshore_model::Timestamp, by: Duration) -> longshore_model::Timestamp {
     let us = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
     longshore_model::Timestamp::from_unix_us(at.unix_us().saturating_add(us))
 }

@@ -107,6 +107,22 @@ impl Run {
         self.0.shared.clock.now().max(self.0.writer().last_at())
     }
 
+    /// Whether the store failed: nothing more is recorded here, and the run goes on elsewhere or later.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.0.writer().check().is_err()
+    }
+
+    /// Waits until the store has everything recorded so far, on disk or not: what another run appends from then on is never kept
+    /// without it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; the run cannot go on then.
+    pub async fn hand_over(&self) -> Result<()> {
+        self.flush(Durability::Buffered).await
+    }
+
     /// Waits until everything recorded so far is on disk. Callers that come together share one
     /// sync, and the store shares it among runs.
     ///

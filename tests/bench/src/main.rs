@@ -5,8 +5,10 @@
 mod cache;
 mod compute;
 mod crowd;
+mod durable;
 mod egress;
 mod first;
+mod harbour;
 mod limits;
 mod policy;
 mod process;
@@ -30,11 +32,13 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache, policy, egress, limits, compute or crowd";
+  --only    process, warm, values, cache, policy, egress, limits, compute, crowd, durable, or steps (of durable)";
 
 /// What can be measured by itself.
-const GROUPS: [&str; 9] =
-    ["process", "warm", "values", "cache", "policy", "egress", "limits", "compute", "crowd"];
+const GROUPS: [&str; 11] = [
+    "process", "warm", "values", "cache", "policy", "egress", "limits", "compute", "crowd",
+    "durable", "steps",
+];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +115,10 @@ fn measure(options: &Options) -> Result<table::Table> {
         policy::measure(&mut table, effort)?;
         return Ok(table);
     }
+    if options.only == ["durable"] || options.only == ["steps"] {
+        durable::measure(&mut table, effort, options.only == ["durable"])?;
+        return Ok(table);
+    }
     let echo = guest("echo", "guest-echo");
     if wanted("process") {
         let programs = process::Programs::find()?;
@@ -142,6 +150,9 @@ fn measure(options: &Options) -> Result<table::Table> {
     }
     if wanted("crowd") {
         crowd::measure(&mut table, effort, home.path(), &echo)?;
+    }
+    if wanted("durable") {
+        durable::measure(&mut table, effort, true)?;
     }
     Ok(table)
 }

@@ -180,6 +180,39 @@ macro_rules! each_attack {
                 slept_clock / SleptClock = "measures how long it computes under a clock that only sleep moves";
                 seeded / Seeded = "draws entropy in every way under a seed, and once more for another answer";
             }
+            /// Buckets and containers past their grant.
+            Stores / stores {
+                giant_key / GiantKey = "sets a key of 10 MiB";
+                giant_value / GiantValue = "sets a value of 50 MiB";
+                key_tricks / KeyTricks = "uses keys that look like paths, patterns, commands and other keys: `..`, `*`, NUL, line ends";
+                other_bucket / OtherBucket = "opens buckets that it was not granted, by name, path, pattern and behind a NUL";
+                read_only_bucket / ReadOnlyBucket = "writes in every way to a bucket that is granted for reading";
+                bucket_flood / BucketFlood = "opens a bucket without end";
+                swap_flood / SwapFlood = "sees a megabyte for a swap again and again, and swaps nothing";
+                swap_after_drop / SwapAfterDrop = "swaps with a handle that it dropped";
+                swap_twice / SwapTwice = "swaps twice with one handle";
+                batch_of_a_million / BatchOfAMillion = "gets, deletes and sets a million keys at once";
+                batch_of_one_key / BatchOfOneKey = "gets a megabyte ten thousand times at once";
+                key_flood / KeyFlood = "sets keys without end";
+                quota_race / QuotaRace = "fills a bucket in four runs at once, to cross its quota together";
+                count_past_the_end / CountPastTheEnd = "counts past both ends of 64 bits, and on what is no number";
+                forged_cursor / ForgedCursor = "goes on with a list where nobody told it, with odd and giant cursors";
+                list_flood / ListFlood = "lists two megabytes of keys without end";
+                names_as_paths / NamesAsPaths = "writes and reads objects whose names are paths out of their container";
+                other_container / OtherContainer = "opens, makes, removes, copies into and moves out of containers that it was not granted";
+                read_only_container / ReadOnlyContainer = "changes a container that is granted for reading in every way";
+                long_object_name / LongObjectName = "writes an object with a name of a megabyte";
+                endless_object / EndlessObject = "writes an object without end";
+                endless_unnamed / EndlessUnnamed = "writes values without end that it never names";
+                draft_flood / DraftFlood = "begins values without end";
+                drafts_on_disk / DraftsOnDisk = "writes objects without end and finishes none";
+                reader_flood / ReaderFlood = "opens an object without end";
+                object_flood / ObjectFlood = "makes objects without end";
+                names_flood / NamesFlood = "begins lists of objects without end";
+                name_after_finish / NameAfterFinish = "names a value that is finished";
+                stream_after_finish / StreamAfterFinish = "finishes a value while its stream lives, to write on";
+                odd_ranges / OddRanges = "reads ranges that begin after the end or end before the beginning";
+            }
             /// Components that call one another in one run.
             Calls / calls {
                 fork_bomb / ForkBomb = "calls another component without end";

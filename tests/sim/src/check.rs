@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use longshore::{Longshore, Verdict};
 use longshore_journal::{History, RunSummary, Store as _};
-use longshore_model::{Event, Outcome, RunId};
+use longshore_model::{Ask, Event, FaultKind, Outcome, RunId};
 use longshore_trust::PublicKey;
 
 use crate::oracle::{self, Freedom};
@@ -40,10 +40,11 @@ pub(crate) async fn all(
     acknowledged(wreck, &histories)?;
     effects(wreck)?;
     receipts(&wreck.client, &histories).await?;
+    family(&histories)?;
     let mut learnt = Vec::new();
     for history in histories.values() {
-        calls_ended(history)?;
         let facts = facts(plan, history)?;
+        calls_ended(history)?;
         if history.start().parent.is_none() {
             learnt.push(facts);
         }
@@ -57,6 +58,22 @@ pub(crate) async fn all(
         }
     }
     Ok(learnt)
+}
+
+/// Every child was asked for by its parent.
+fn family(histories: &BTreeMap<RunId, History>) -> Result<(), String> {
+    for (run, history) in histories {
+        let Some(parent) = &history.start().parent else { continue };
+        let above = histories.get(&parent.run).into_iter().flat_map(History::entries);
+        let asked = |event: &Event| match event {
+            Event::Asked(asked) => matches!(&asked.what, Ask::Child(child) if child.run == *run),
+            _ => false,
+        };
+        if !above.into_iter().any(|entry| asked(&entry.event)) {
+            return Err(format!("{run} is a child that {} never asked for", parent.run));
+        }
+    }
+    Ok(())
 }
 
 fn ended(row: &RunSummary) -> Result<(), String> {
@@ -186,13 +203,22 @@ fn facts(plan: &Plan, history: &History) -> Result<Vec<u64>, String> {
         cleanup: Vec<u32>,
     }
     let (run, start) = (history.run(), history.start());
-    let Some(Outcome::Ok(value)) = history.end().map(|end| &end.outcome) else {
-        return Err(format!("{run} did not return: {:?}", history.end()));
-    };
-    let facts: Vec<u64> = value.read().map_err(|error| format!("{run}: {error}"))?;
     let input: Input = start.input.read().map_err(|error| format!("{run}: {error}"))?;
     let (ops, cleanup) = (decode(&input.ops), decode(&input.cleanup));
     let asked = |entry: &longshore_journal::Entry| matches!(entry.event, Event::CancelRequested(_));
+    let value = match history.end().map(|end| &end.outcome) {
+        Some(Outcome::Ok(value)) => value,
+        // A wait that cannot be told that the run shall end is unwound.
+        Some(Outcome::Fault(fault))
+            if fault.kind == FaultKind::Cancelled
+                && history.entries().iter().any(asked)
+                && oracle::cannot_be_told(&ops) =>
+        {
+            return Ok(Vec::new());
+        }
+        _ => return Err(format!("{run} did not return: {:?}", history.end())),
+    };
+    let facts: Vec<u64> = value.read().map_err(|error| format!("{run}: {error}"))?;
     let freedom = Freedom {
         cancelled: history.entries().iter().any(asked),
         trouble: plan.trouble > 0,

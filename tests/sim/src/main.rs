@@ -83,7 +83,7 @@ fn say(line: &str) {
 }
 
 fn worker(harbour: &Harbour, options: &Options, score: &Score) {
-    let stage = Stage::new(harbour);
+    let stage = Stage::new(harbour).telling(options.one && !options.boundaries);
     loop {
         let place = score.next.fetch_add(1, Ordering::Relaxed);
         if place >= options.seeds {

@@ -95,7 +95,11 @@ impl Maker {
             5 => Op::Fatal { name: self.name() },
             6 => Op::Sleep { ms: self.ms() },
             7 => Op::Note { text: self.dice.small(100) },
-            8 => Op::Random,
+            8 if self.dice.chance(50) => Op::Random,
+            8 => {
+                let ops = vec![Op::Effect { name: self.name() }, Op::Pure { n: 3 }];
+                Op::Repeat { times: self.dice.small(5), ops }
+            }
             9 => Op::Timed { name: self.name(), ms: 1 + self.dice.small(30) },
             10 => Op::Nap { ms: self.ms() },
             11 => Op::Join { names: self.names(1, 5) },

@@ -52,8 +52,22 @@ pub(crate) fn is_forced(ops: &[Op], trouble: bool) -> bool {
         }
         Op::Shaky { failures, attempts, .. } => failures < attempts && !trouble,
         Op::Fatal { .. } => !trouble,
-        Op::Child { ops, .. } | Op::Nested { ops, .. } => is_forced(ops, trouble),
+        Op::Child { ops, .. } | Op::Nested { ops, .. } | Op::Repeat { ops, .. } => {
+            is_forced(ops, trouble)
+        }
         _ => true,
+    })
+}
+
+/// Whether something in `ops` waits by functions that cannot say that the run shall end.
+pub(crate) fn cannot_be_told(ops: &[Op]) -> bool {
+    ops.iter().any(|op| match op {
+        Op::Nap { .. } | Op::Pure { .. } => true,
+        Op::Race { then, otherwise, .. }
+        | Op::SignalOr { then, otherwise, .. }
+        | Op::Approval { then, otherwise, .. } => cannot_be_told(then) || cannot_be_told(otherwise),
+        Op::Nested { ops, .. } | Op::Repeat { ops, .. } => cannot_be_told(ops),
+        _ => false,
     })
 }
 
@@ -147,26 +161,12 @@ impl Oracle<'_> {
     }
 
     fn op(&mut self, op: &Op) -> Judged {
-        let Freedom { trouble, crashes, .. } = self.freedom;
         match op {
             Op::Effect { name } | Op::Dynamic { name } => {
                 self.one_of(&[plot::result_of(*name)])?;
             }
             Op::Pure { n } => drop(self.one_of(&[u64::from(n.wrapping_mul(2))])?),
-            Op::Shaky { name, failures, attempts } => {
-                let works = plot::result_of(*name);
-                let mut may = Vec::new();
-                if failures < attempts || crashes || trouble {
-                    may.push(works);
-                }
-                if failures >= attempts || trouble {
-                    may.push(plot::WAS_BUSY);
-                }
-                if trouble {
-                    may.push(plot::WAS_UNAVAILABLE);
-                }
-                self.one_of(&may)?;
-            }
+            Op::Shaky { name, failures, attempts } => self.shaky(*name, *failures, *attempts)?,
             // The policy in force tries again what is out of reach.
             Op::Fatal { .. } => drop(self.one_of(&[plot::WAS_BROKEN])?),
             // A store that has no time left is out of reach.
@@ -194,20 +194,16 @@ impl Oracle<'_> {
                 return self.walk(if yes { then } else { otherwise });
             }
             Op::Child { wait: false, .. } => {}
-            Op::Child { ops, cleanup, .. } => {
-                // Who waits for a child is told that the run shall end, and not what the child learnt.
-                if self.is_cancelled() {
-                    return Ok(Walk::Cancelled);
-                }
-                let own = std::mem::take(&mut self.freedom.cancelled);
-                self.inner(ops, cleanup)?;
-                self.freedom.cancelled = own;
-            }
+            Op::Child { ops, cleanup, .. } => return self.waited_for(ops, cleanup, false),
             Op::Nested { ops, cleanup } => {
-                if self.is_cancelled() {
-                    return Ok(Walk::Cancelled);
+                return self.waited_for(ops, cleanup, self.freedom.cancelled);
+            }
+            Op::Repeat { times, ops } => {
+                for _ in 0..*times {
+                    if let Walk::Cancelled = self.walk(ops)? {
+                        return Ok(Walk::Cancelled);
+                    }
                 }
-                self.inner(ops, cleanup)?;
             }
             Op::Version { newest, .. } => drop(self.one_of(&[u64::from(*newest)])?),
             Op::Random => {
@@ -218,6 +214,32 @@ impl Oracle<'_> {
                 self.one_of(&[plot::result_of(name)])?;
             }
         }
+        Ok(Walk::On)
+    }
+
+    fn shaky(&mut self, name: u32, failures: u32, attempts: u32) -> Judged<()> {
+        let Freedom { trouble, crashes, .. } = self.freedom;
+        let mut may = Vec::new();
+        if failures < attempts || crashes || trouble {
+            may.push(plot::result_of(name));
+        }
+        if failures >= attempts || trouble {
+            may.push(plot::WAS_BUSY);
+        }
+        if trouble {
+            may.push(plot::WAS_UNAVAILABLE);
+        }
+        self.one_of(&may).map(drop)
+    }
+
+    /// What another workflow learnt, if it was not this one that was told to end while it waited. A child is not told with it.
+    fn waited_for(&mut self, ops: &[Op], cleanup: &[Op], told_too: bool) -> Judged {
+        if self.is_cancelled() {
+            return Ok(Walk::Cancelled);
+        }
+        let own = std::mem::replace(&mut self.freedom.cancelled, told_too);
+        self.inner(ops, cleanup)?;
+        self.freedom.cancelled = own;
         Ok(Walk::On)
     }
 

@@ -10,7 +10,7 @@ use longshore::reference::{Digest, Manifest, Pin, Reference};
 use longshore::trust::{PrivateKey, TrustPolicy, annotations_for, sign_component};
 use longshore::{Longshore, Prepared, Request, Target};
 use longshore_engine::Engine;
-use longshore_model::Clock;
+use longshore_model::{Clock, LimitName};
 use longshore_policy::Policy;
 use longshore_test_support::guests;
 use longshore_test_support::servers::embedded_registry;
@@ -41,6 +41,8 @@ const PLOT: &str = r#"
 name = "plot"
 version = "1.0.0"
 kind = "workflow"
+[limits]
+deadline-ms = 86400000
 [dependencies]
 "fixtures:outside/outside@0.1.0" = { reference = "team/outside", version = "^1.0" }
 "fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
@@ -58,6 +60,8 @@ pub struct Stage<'h> {
     harbour: &'h Harbour,
     engine: Engine,
     pub(crate) outside: Arc<Outside>,
+    /// Whether a failure is told with all journals.
+    pub(crate) tells: bool,
     /// Keeps the compiled code in memory.
     _prepared: Prepared,
 }
@@ -148,6 +152,7 @@ impl Default for Harbour {
 fn allowed() -> Policy {
     let mut policy = Policy::default();
     policy.allow_flag("keyvalue=outside:rw").unwrap_or_else(|error| panic!("{error}"));
+    policy.ceiling(LimitName::DeadlineMs, 86_400_000);
     policy
 }
 
@@ -190,7 +195,13 @@ impl<'h> Stage<'h> {
         let target = Target::Reference(harbour.plot.clone());
         let prepared = runtime.block_on(host.prepare(&target, &allowed()));
         let prepared = prepared.unwrap_or_else(|error| panic!("{error:#?}"));
-        Self { harbour, engine: host.engine().clone(), outside, _prepared: prepared }
+        Self { harbour, engine: host.engine().clone(), outside, tells: false, _prepared: prepared }
+    }
+
+    /// Tells a failure with all journals.
+    #[must_use]
+    pub fn telling(self, tells: bool) -> Self {
+        Self { tells, ..self }
     }
 
     /// What is run, on this input.

@@ -1,6 +1,7 @@
 //! Plays a plan: hosts that live one after the other, or beside one another, over one store, until every run has ended.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::store::{Deck, Sea};
 use crate::traffic::{self, Acked};
 
 /// No simulation takes longer than this, in virtual time.
-const AGES: Duration = Duration::from_secs(24 * 3_600);
+const AGES: Duration = Duration::from_secs(2 * 3_600);
 /// How often a host looks for work.
 const LOOKS: Duration = Duration::from_millis(700);
 /// How long hosts may still do things after the last run ended.
@@ -81,7 +82,8 @@ pub(crate) async fn play(stage: &Stage<'_>, plan: &Plan) -> Result<Wreck, String
     match ended.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(error),
-        Err(_) => return Err(format!("it does not end: {:#?}", rows(&sea).await)),
+        Err(_) if stage.tells => return Err(format!("it does not end\n{}", told(&sea).await)),
+        Err(_) => return Err(format!("it does not end: {:?}", rows(&sea).await)),
     }
     let passed = began.elapsed();
     tokio::select! {
@@ -217,4 +219,17 @@ impl Sea {
     pub(crate) fn observer(self: &Arc<Self>, dice: Dice) -> Arc<Deck> {
         self.unlisted(dice, Weather::default())
     }
+}
+
+/// Every journal, for whoever looks for the cause.
+pub(crate) async fn told(sea: &Sea) -> String {
+    let mut text = String::new();
+    for row in rows(sea).await {
+        let records = sea.live().load(row.run, 0, usize::MAX).await.unwrap_or_default();
+        let _ = writeln!(text, "{row:?}");
+        for record in records {
+            let _ = writeln!(text, "  {}", String::from_utf8_lossy(&record.bytes));
+        }
+    }
+    text
 }

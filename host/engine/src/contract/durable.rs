@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use longshore_journal::{Waiting, WaitsOn};
 use longshore_model::{Answer, Approval, Child, Fault, Json, Outcome, Parent, RunId};
 use wasmtime::component::Resource;
 
@@ -15,13 +16,16 @@ use crate::StartedChild;
 use crate::call::{Scene, cancelled};
 use crate::compiled::Function;
 use crate::host::Host;
-use crate::ledger::{Came, Question, Running, Stop};
+use crate::ledger::{Came, Halt, Question, Running, Stop};
 use crate::retry::{Options, Retry};
-use crate::step::{Begun, Check};
+use crate::step::{Begun, Check, later};
 use crate::{link, step};
 
 /// The most entries that a list in a question or a policy may have.
 const MOST_WORDS: usize = 100;
+
+/// When a parent asks again for a child whose journal failed.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Something that will come.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ async fn first(scene: &Scene, steps: &[u32]) -> wasmtime::Result<Interrupted<usi
     }
 }
 
-pub(super) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
+pub(crate) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
     for child in scene.ledger().attached(scene.id) {
         if let Some(children) = scene.cx.children() {
             children.cancel(child);
@@ -281,7 +285,17 @@ impl Host {
             return wrong("with a deadline says what counts after it, and without one does not");
         }
         let approval = Approval { question: text, options, approvers, due: None, silence };
-        Ok(self.ask(Question::Approval { approval, deadline_ms })?.0)
+        let step = self.ask(Question::Approval { approval, deadline_ms })?.0;
+        let cx = self.scene.cx.clone();
+        if !cx.ledger().is_replay() {
+            // Whoever is to answer reads the question in the store, also while the workflow stays in memory.
+            tokio::spawn(async move {
+                if let Err(error) = cx.run().hand_over().await {
+                    cx.ledger().fail(Stop::Journal(error));
+                }
+            });
+        }
+        Ok(step)
     }
 }
 
@@ -471,18 +485,26 @@ impl children::Host for Host {
         if let (true, Some(port)) = (open, port) {
             let parent = Parent { run: scene.run().id(), call: scene.id, step, depth: 0 };
             let started = StartedChild { child, parent, ready };
-            watch(&scene, step, started, &*port);
+            watch(&scene, step, started, port);
         }
         Ok(Ok(self.table.push(Awaited { step, child: Some(run) })?))
     }
 }
 
 /// Carries the child's end into the parent's journal.
-fn watch(scene: &Scene, step: u32, started: StartedChild, port: &dyn crate::Children) {
+fn watch(scene: &Scene, step: u32, started: StartedChild, port: Arc<dyn crate::Children>) {
     let attached = (!started.child.detached).then_some(started.child.run);
-    let (cx, flow, ended) = (scene.cx.clone(), scene.id, port.start(started));
+    let (cx, flow) = (scene.cx.clone(), scene.id);
     let task = tokio::spawn(async move {
-        let outcome = ended.await;
+        // That it was asked for must not be lost when its own journal is not: the next host would ask for another.
+        if let Err(error) = cx.run().hand_over().await {
+            return cx.ledger().fail(Stop::Journal(error));
+        }
+        let Some(outcome) = port.start(started).await else {
+            // How the child ends is not for this host to say now: the parent leaves memory, and asks again.
+            let wake_at = Some(later(cx.run().now(), ASK_AGAIN));
+            return cx.ledger().halt(Halt::Suspended(Waiting { on: WaitsOn::Child, wake_at }));
+        };
         if let Err(stop) = cx.ledger().answer(flow, step, Answer::Child(outcome)) {
             cx.ledger().fail(stop);
         }
@@ -513,10 +535,14 @@ impl children::HostChild for Host {
 
     fn cancel(&mut self, handle: Resource<Awaited>) -> wasmtime::Result<()> {
         let child = self.table.get(&handle)?.child;
-        if let (Some(run), Some(children), false) =
-            (child, self.scene.cx.children(), self.scene.ledger().is_replay())
-        {
-            children.cancel(run);
+        let (cx, replay) = (self.scene.cx.clone(), self.scene.ledger().is_replay());
+        if let (Some(run), false) = (child, replay) {
+            tokio::spawn(async move {
+                // Why it shall end must not be lost when it is kept that it shall.
+                if let (Ok(()), Some(children)) = (cx.run().hand_over().await, cx.children()) {
+                    children.cancel(run);
+                }
+            });
         }
         Ok(())
     }

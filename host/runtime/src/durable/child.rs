@@ -39,14 +39,17 @@ impl Children for Nursery {
         self.host.run_id().unwrap_or_else(|_| RunId::new(self.host.clock.now(), [0; 10]))
     }
 
-    fn start(&self, started: StartedChild) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    fn start(
+        &self,
+        started: StartedChild,
+    ) -> Pin<Box<dyn Future<Output = Option<Outcome>> + Send>> {
         if u64::from(self.depth) > self.deepest {
             let message = format!(
                 "children are nested deeper than the limit `children-depth` of {}",
                 self.deepest
             );
             let fault = Fault::limit(FaultKind::Budget, LimitName::ChildrenDepth, message);
-            return Box::pin(std::future::ready(Outcome::Fault(fault)));
+            return Box::pin(std::future::ready(Some(Outcome::Fault(fault))));
         }
         let (host, policy, depth) = (Arc::clone(&self.host), self.policy, self.depth);
         let run = started.child.run;
@@ -54,10 +57,15 @@ impl Children for Nursery {
         let task = tokio::spawn(async move { carry(&host, started, policy, depth).await });
         Box::pin(async move {
             let ended = task.await.map_err(|_| Error::Stopped).and_then(|ended| ended);
-            ended.unwrap_or_else(|error| {
-                let message = format!("the child `{run}` cannot go on: {error}");
-                Outcome::Fault(Fault::new(FaultKind::Host, message))
-            })
+            match ended {
+                Ok(outcome) => Some(outcome),
+                // It has not ended: it goes on when its journal does, here or elsewhere.
+                Err(Error::Journal(_) | Error::Stopped) => None,
+                Err(error) => {
+                    let message = format!("the child `{run}` cannot go on: {error}");
+                    Some(Outcome::Fault(Fault::new(FaultKind::Host, message)))
+                }
+            }
         })
     }
 

@@ -163,6 +163,7 @@ fn one(op: &Op, facts: &mut Vec<u64>) -> Result<(), Cancelled> {
             facts.push(u64::from(run::version(&format!("change-{change}"), 0, *newest)));
         }
         Op::Note { text } => run::note(&format!("note {text}")),
+        Op::Repeat { times, ops } => (0..*times).try_for_each(|_| play(ops, facts))?,
         Op::Random => {
             let name = wasip2::random::random::get_random_u64() as u32;
             facts.push(u64::from(name));

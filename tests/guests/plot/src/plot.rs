@@ -78,6 +78,8 @@ pub enum Op {
     Note { text: u32 },
     /// A step whose name is a random number.
     Random,
+    /// The same again, so often.
+    Repeat { times: u32, ops: Vec<Op> },
 }
 
 /// The ops as numbers.
@@ -135,6 +137,10 @@ fn write(ops: &[Op], out: &mut Vec<u32>) {
             Op::Version { change, newest } => out.extend([15, *change, *newest]),
             Op::Note { text } => out.extend([16, *text]),
             Op::Random => out.push(17),
+            Op::Repeat { times, ops } => {
+                out.extend([18, *times]);
+                write(ops, out);
+            }
         }
     }
 }
@@ -190,6 +196,7 @@ fn read(next: &mut dyn FnMut() -> u32) -> Vec<Op> {
             15 => Op::Version { change: next(), newest: next() },
             16 => Op::Note { text: next() },
             17 => Op::Random,
+            18 => Op::Repeat { times: next(), ops: read(next) },
             other => panic!("{other} is no op"),
         })
         .collect()

@@ -34,14 +34,20 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static GROUNDS: LazyLock<[Ground; 2]> = LazyLock::new(|| {
     // Built before anything is timed.
     GUESTS.iter().for_each(|name| drop(built(name)));
-    [Allocation::OnDemand, Allocation::Pooling].map(|allocation| Ground {
-        allocation,
-        stage: Stage::with(|b| {
-            let b = b.allocation(allocation).resolver(Resolver::new(Liar::default()));
-            b.vault(Arc::new(crate::secrets::Kept))
-        }),
-    })
+    [Allocation::OnDemand, Allocation::Pooling]
+        .map(|allocation| Ground { allocation, stage: stage(allocation) })
 });
+/// A host that keeps buckets and containers in its home.
+fn stage(allocation: Allocation) -> Stage {
+    let home = tempfile::tempdir().unwrap();
+    let (keys, blobs) = crate::stores::stores(home.path());
+    Stage::at(home, |builder| {
+        let builder = builder.allocation(allocation).keyvalue(keys).blobstore(blobs);
+        let builder = builder.resolver(Resolver::new(Liar::default()));
+        builder.vault(Arc::new(crate::secrets::Kept))
+    })
+}
+
 /// The footprint is the whole process's: attacks go one by one.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -106,7 +112,8 @@ impl Ground {
 }
 
 /// The guests in Rust.
-const GUESTS: [&str; 7] = ["paths", "host", "http", "sockets", "secrets", "programs", "probes"];
+const GUESTS: [&str; 8] =
+    ["paths", "host", "http", "sockets", "secrets", "programs", "probes", "stores"];
 
 fn built(name: &str) -> Vec<u8> {
     let folder = workspace().join("tests/hostile-guests").join(name);
