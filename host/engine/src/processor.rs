@@ -17,8 +17,11 @@ use wasmtime::UpdateDeadline;
 /// Ticks that a guest may compute on a thread of the executor before it goes aside. One tick may come at any time, so two of
 /// them are more than a millisecond: most calls never see the second.
 const GRACE: u32 = 2;
-/// Ticks of one turn beside the executor: long enough that handing over costs nothing to speak of.
-const TURN: u32 = 8;
+/// Ticks of the first turn beside the executor; each that follows is twice as long.
+const FIRST: u32 = 16;
+/// Ticks of the longest. Whoever has computed for long can wait for long; and every change of hands wakes a thread, which the
+/// system then lets run for some milliseconds before it wakes another: short turns would cost the neighbours more than long ones.
+const LONGEST: u32 = 64;
 
 /// The processors are the process's, not an engine's.
 static PROCESSORS: LazyLock<Semaphore> =
@@ -28,7 +31,8 @@ static PROCESSORS: LazyLock<Semaphore> =
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
     ticks: AtomicU32,
-    aside: AtomicBool,
+    /// Ticks of this turn, if it is beside the executor; else 0.
+    aside: AtomicU32,
     over: AtomicBool,
 }
 
@@ -36,7 +40,10 @@ impl Turn {
     /// How a guest goes on that computes while the epoch ticks.
     pub(crate) fn tick(&self) -> UpdateDeadline {
         let ticks = self.ticks.fetch_add(1, Ordering::Relaxed) + 1;
-        let most = if self.aside.load(Ordering::Relaxed) { TURN } else { GRACE };
+        let most = match self.aside.load(Ordering::Relaxed) {
+            0 => GRACE,
+            length => length,
+        };
         if ticks < most {
             return UpdateDeadline::Continue(1);
         }
@@ -44,7 +51,7 @@ impl Turn {
         UpdateDeadline::Yield(1)
     }
 
-    fn begin(&self, aside: bool) {
+    fn begin(&self, aside: u32) {
         self.ticks.store(0, Ordering::Relaxed);
         self.aside.store(aside, Ordering::Relaxed);
         self.over.store(false, Ordering::Relaxed);
@@ -59,22 +66,25 @@ impl Turn {
     pub(crate) async fn take<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         let mut next = None;
-        let mut computes = false;
+        // The length of the next turn beside the executor; 0 where it does not compute.
+        let mut length = 0;
         std::future::poll_fn(move |cx| {
-            if !computes {
-                self.begin(false);
+            if length == 0 {
+                self.begin(0);
                 let polled = work.as_mut().poll(cx);
-                computes = self.is_over() && has_threads();
+                if self.is_over() && has_threads() {
+                    length = FIRST;
+                }
                 return polled;
             }
             let wait = next.get_or_insert_with(|| Box::pin(PROCESSORS.acquire()));
             // It is never closed; if it were, a guest without its turn would be better than one that waits for ever.
             let turn = ready!(wait.as_mut().poll(cx));
             next = None;
-            self.begin(true);
+            self.begin(length);
             let polled = tokio::task::block_in_place(|| work.as_mut().poll(cx));
             drop(turn);
-            computes = self.is_over();
+            length = if self.is_over() { LONGEST.min(length * 2) } else { 0 };
             polled
         })
         .await
@@ -118,7 +128,7 @@ mod tests {
     async fn an_executor_of_one_thread_goes_on_with_all_of_them() {
         let turn = Turn::default();
         assert_eq!(turn.take(compute(&turn, 5)).await.len(), 5);
-        assert!(!turn.aside.load(Ordering::Relaxed));
+        assert_eq!(turn.aside.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -180,6 +190,24 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn turns_grow_while_it_computes() {
+        let turn = Rc::new(Turn::default());
+        let seen = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let work = async {
+            for _ in 0..5 {
+                let mut ticks = 1;
+                while matches!(turn.tick(), UpdateDeadline::Continue(_)) {
+                    ticks += 1;
+                }
+                seen.borrow_mut().push(ticks);
+                tokio::task::yield_now().await;
+            }
+        };
+        turn.take(work).await;
+        assert_eq!(*seen.borrow(), [GRACE, FIRST, 32, LONGEST, LONGEST]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn who_waits_for_something_else_is_not_beside_any_more() {
         let turn = Rc::new(Turn::default());
         let seen = Rc::new(Cell::new(None));
@@ -190,6 +218,6 @@ mod tests {
             seen.set(Some(turn.aside.load(Ordering::Relaxed)));
         };
         turn.take(work).await;
-        assert_eq!(seen.get(), Some(false));
+        assert_eq!(seen.get(), Some(0));
     }
 }

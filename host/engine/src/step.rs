@@ -21,6 +21,13 @@ use crate::link::{self, Ready};
 use crate::retry::Options;
 use crate::value::Returned;
 
+/// How much earlier than its caller a callee is stopped, so that its end is recorded before the caller's.
+const AHEAD: Duration = Duration::from_millis(2);
+
+fn before(deadline: Instant) -> Instant {
+    deadline.checked_sub(AHEAD).unwrap_or(deadline)
+}
+
 /// A call that a workflow makes.
 pub(crate) struct Step {
     ready: Arc<Ready>,
@@ -203,7 +210,7 @@ impl Step {
             flow: parent.id,
             depth,
             path,
-            deadline: parent.deadline(),
+            deadline: before(parent.deadline()),
             input,
             input_bytes,
             place,

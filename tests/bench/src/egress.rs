@@ -13,11 +13,12 @@ use longshore::{Longshore, Target as Named};
 use longshore_engine::Allocation;
 use longshore_model::LimitName;
 use longshore_reference::{MANIFEST_SECTION, Manifest};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
     Component, ComponentExportIndex, InstancePre, Linker, ResourceTable, Val,
 };
 use wasmtime::error::Context as _;
-use wasmtime::{Config, Engine, Result, Store};
+use wasmtime::{Config, Engine, Result, Store, bail};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -289,7 +290,7 @@ impl Bare {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         linker.instance("longshore:action/log@0.1.0")?.func_new("write", |_, _, _, _| Ok(()))?;
-        linker.define_unknown_imports_as_traps(&component)?;
+        nothing_else(&mut linker, &component)?;
         let pre = linker.instantiate_pre(&component)?;
         Ok(Self { engine, pre })
     }
@@ -315,4 +316,22 @@ impl Bare {
         callee.call_async(&mut store, params, &mut results).await?;
         Ok(results)
     }
+}
+
+/// What the guest imports of Longshore beside its log is there, and does nothing but fail.
+fn nothing_else(linker: &mut Linker<State>, component: &Component) -> Result<()> {
+    let engine = linker.engine().clone();
+    for (name, import) in component.component_type().imports(&engine) {
+        let ComponentItem::ComponentInstance(instance) = import.ty else { continue };
+        if !name.starts_with("longshore:") || name.starts_with("longshore:action/log@") {
+            continue;
+        }
+        let mut slot = linker.instance(name)?;
+        for (function, export) in instance.exports(&engine) {
+            if matches!(export.ty, ComponentItem::ComponentFunc(_)) {
+                slot.func_new(function, |_, _, _, _| bail!("it is not here"))?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 ;; that can be stopped has to look whether it should stop.
 (component
   (core module $m
-    (memory 17)
+    (memory 124)
     (func (export "registers") (param $n i32) (result i32)
       (local $x i32)
       ;;@check
@@ -14,7 +14,7 @@
         (local.set $x (i32.xor (local.get $x) (i32.shl (local.get $x) (i32.const 5))))
         (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
       (local.get $x))
-    ;; How many primes there are below $n, which is at most a million.
+    ;; How many primes there are below $n, which is at most eight million.
     (func (export "sieve") (param $n i32) (result i32)
       (local $i i32) (local $j i32) (local $found i32)
       ;;@check
@@ -28,11 +28,13 @@
             (local.set $j (i32.shl (local.get $i) (i32.const 1)))
             (if (i32.lt_u (local.get $j) (local.get $n))
               (then
-                (loop $strike
-                  ;;@check
-                  (i32.store8 offset=65536 (local.get $j) (i32.const 1))
-                  (local.set $j (i32.add (local.get $j) (local.get $i)))
-                  (br_if $strike (i32.lt_u (local.get $j) (local.get $n))))))))
+                (block $done
+                  (loop $strike
+                    ;;@check
+                    (i32.store8 offset=65536 (local.get $j) (i32.const 1))
+                    (local.set $j (i32.add (local.get $j) (local.get $i)))
+                    ;;@turns
+                    (br_if $strike (i32.lt_u (local.get $j) (local.get $n)))))))))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if $each (i32.lt_u (local.get $i) (local.get $n))))
       (local.get $found))
