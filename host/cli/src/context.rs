@@ -29,7 +29,7 @@ use crate::commands::policy::{self, Policies};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress;
-use crate::stores::Maker;
+use crate::stores::{self, Maker};
 
 /// Keys and policies larger than this are not read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -92,6 +92,7 @@ impl Context {
             .registry(client)
             .allocation(Allocation::OnDemand)
             .keyvalue(Arc::new(self.buckets(&settings.keyvalue)?))
+            .blobstore(Arc::new(stores::containers(&self.home()?, &settings.blobstore)))
             .vault(self.vault())
             .environment(|name| variable(name)?.into_string().ok());
         if let Some(registry) = &settings.registry {

@@ -1,14 +1,18 @@
-//! Puts the stores behind the capabilities, as the settings say: which bucket is kept where. Opens none of them.
+//! Puts the stores behind the capabilities, as the settings say: which bucket and which container is kept where. Opens none of
+//! them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use longshore::Home;
-use longshore::ports::{KeyValue, MemoryKeyValue, Quota, Vault};
-use longshore_config::{Backend, Bucket, Buckets as Configured, Origin};
+use longshore::ports::{BlobQuota, BlobStore, KeyValue, MemoryBlobs, MemoryKeyValue, Quota, Vault};
+use longshore_config::{
+    Backend, Bucket, Buckets as Configured, Container, Containers as Shelves, Origin, Shelf,
+};
 use longshore_stores::{
-    Address, Authorities, Buckets, Named, PostgresKeyValue, RedisKeyValue, SqliteKeyValue,
+    Address, Authorities, Buckets, Containers, FolderBlobs, Named, PostgresKeyValue, RedisKeyValue,
+    Shelved, SqliteKeyValue,
 };
 
 use crate::error::Error;
@@ -96,4 +100,29 @@ impl Maker {
             Origin::Source(source) => Ok(Address::kept(Arc::clone(&self.vault), source.clone())),
         }
     }
+}
+
+/// The stores of all containers that are configured.
+pub(crate) fn containers(home: &Home, configured: &Shelves) -> Containers {
+    let memory: Arc<dyn BlobStore> = Arc::new(MemoryBlobs::default());
+    let shelved = |container: &Container| {
+        let store: Option<Arc<dyn BlobStore>> = match &container.shelf {
+            Shelf::None => None,
+            Shelf::Memory => Some(Arc::clone(&memory)),
+            Shelf::Folder(path) => {
+                let path = path.clone().unwrap_or_else(|| home.blobs());
+                Some(Arc::new(FolderBlobs::new(path)))
+            }
+        };
+        let quota = BlobQuota {
+            bytes: container.max_bytes.unwrap_or(u64::MAX),
+            objects: container.max_objects.unwrap_or(u64::MAX),
+        };
+        Shelved { store, quota }
+    };
+    let others = Containers::default().others(shelved(&configured.others));
+    configured
+        .named
+        .iter()
+        .fold(others, |containers, (name, container)| containers.named(name, shelved(container)))
 }

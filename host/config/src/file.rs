@@ -3,7 +3,7 @@
 use longshore_reference::Repository;
 use longshore_reference::authored::{Item, Misread, Table, closest, did_you_mean, read};
 
-use crate::{Buckets, StoreUrl, keyvalue};
+use crate::{Buckets, Containers, StoreUrl, blobstore, keyvalue};
 
 /// The largest `config.toml` that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
@@ -22,6 +22,7 @@ const KEYS: &[&str] = &[
     "profile",
     "store",
     "keyvalue",
+    "blobstore",
 ];
 
 /// What a host may be for.
@@ -42,6 +43,7 @@ pub(crate) struct Authored {
     pub(crate) profile: Option<String>,
     pub(crate) store: Option<StoreUrl>,
     pub(crate) keyvalue: Buckets,
+    pub(crate) blobstore: Containers,
 }
 
 impl Authored {
@@ -65,6 +67,10 @@ fn authored(root: &Table<'_>, file: &str) -> Authored {
         environment: root.get("environment").as_ref().and_then(environment),
         profile: root.get("profile").as_ref().and_then(environment),
         store: root.get("store").as_ref().and_then(store),
+        blobstore: root
+            .table("blobstore")
+            .map(|table| blobstore::from_toml(&table))
+            .unwrap_or_default(),
         keyvalue: root
             .table("keyvalue")
             .map(|table| keyvalue::from_toml(&table, file))

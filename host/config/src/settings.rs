@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::file::{Authored, MAX_BYTES, check_environment, check_host};
-use crate::{Buckets, Environment, Error, StoreUrl};
+use crate::{Buckets, Containers, Environment, Error, StoreUrl};
 
 /// A file that somebody named, or one that is looked for where it usually is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Settings {
     pub store: Option<StoreUrl>,
     /// Where buckets of keys and values are kept.
     pub keyvalue: Buckets,
+    /// Where containers of objects are kept.
+    pub blobstore: Containers,
 }
 
 impl Settings {
@@ -100,6 +102,8 @@ impl Settings {
         let profile = word("LONGSHORE_PROFILE", authored.profile)?;
         let mut keyvalue = authored.keyvalue;
         keyvalue.beside(&home);
+        let mut blobstore = authored.blobstore;
+        blobstore.beside(&home);
         let purpose = word("LONGSHORE_ENVIRONMENT", authored.environment)?;
         Ok(Self {
             environment: purpose,
@@ -114,6 +118,7 @@ impl Settings {
             policy,
             store,
             keyvalue,
+            blobstore,
             home,
         })
     }

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use longshore_config::{Environment, Error, Settings};
+use longshore_config::{Backend, Environment, Error, Origin, Settings, Shelf};
 
 fn resolve(home: &Path, variables: &[(&str, &str)]) -> Result<Settings, Error> {
     let lookup = |name: &str| match name {
@@ -143,4 +143,51 @@ fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
     std::fs::create_dir(home.path().join("config.toml")).unwrap();
     let error = resolve(home.path(), &[]).unwrap_err();
     assert_eq!(error.code(), "LS-CFG-002");
+}
+
+#[test]
+fn buckets_and_containers_are_kept_where_the_file_and_flags_say() {
+    let home = home(
+        "[keyvalue.a]\nbackend = \"sqlite\"\npath = \"a.db\"\nmax-bytes = 9\nmax-keys = 3\n\
+         [keyvalue.b]\nbackend = \"redis\"\nurl = \"rediss://:hunter2@h/1\"\nprefix = \"x:y\"\n\
+         [keyvalue.c]\nbackend = \"postgres\"\nurl = \"file:secrets/url\"\n\
+         [keyvalue.\"*\"]\nbackend = \"none\"\n\
+         [blobstore.p]\nbackend = \"folder\"\npath = \"/srv/p\"\nmax-objects = 2\n",
+    );
+    let settings = resolve(home.path(), &[]).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let mut buckets = settings.keyvalue;
+    let a = &buckets.named["a"];
+    assert_eq!(a.backend, Backend::Sqlite(Some(home.path().join("a.db"))));
+    assert_eq!((a.max_bytes, a.max_keys), (Some(9), Some(3)));
+    let Backend::Redis { url: Origin::Url(url), prefix } = &buckets.named["b"].backend else {
+        panic!("{buckets:?}")
+    };
+    assert_eq!((url.reveal(), prefix.as_str()), ("rediss://:hunter2@h/1", "x:y"));
+    let Backend::Postgres { url: Origin::Source(source), table } = &buckets.named["c"].backend
+    else {
+        panic!("{buckets:?}")
+    };
+    let place = format!("file:{}", home.path().join("secrets/url").display());
+    assert_eq!((source.shown(), table.as_str()), (place, "longshore_keyvalue"));
+    assert_eq!(buckets.others.backend, Backend::None);
+    assert!(buckets.is_remote());
+    for flag in ["b=memory", "c=sqlite:here.db", "*=sqlite"] {
+        buckets.flag(flag).unwrap();
+    }
+    assert!(!buckets.is_remote());
+    assert_eq!(buckets.named["c"].backend, Backend::Sqlite(Some("here.db".into())));
+    assert_eq!(buckets.others.backend, Backend::Sqlite(None));
+    for flag in ["b", "B=memory", "b=redis", "b=postgres:hunter2", "b=redis://", "b=sqlite:"] {
+        let why = buckets.flag(flag).unwrap_err();
+        assert!(!why.contains("hunter2"), "{why}");
+    }
+
+    let mut containers = settings.blobstore;
+    assert_eq!(containers.named["p"].shelf, Shelf::Folder(Some("/srv/p".into())));
+    assert_eq!(containers.named["p"].max_objects, Some(2));
+    assert_eq!(containers.others.shelf, Shelf::Folder(None));
+    containers.flag("p=memory").unwrap();
+    assert_eq!(containers.named["p"].shelf, Shelf::Memory);
+    assert!(containers.flag("p=redis").is_err() && containers.flag("p=folder:").is_err());
 }

@@ -27,6 +27,8 @@ use crate::capability::stdio::{Capture, Watcher};
 use crate::host::Host;
 use crate::ledger::{Halt, Ledger, Mode, Stop};
 use crate::link::Ready;
+use crate::processor::Turn;
+use crate::turns::{self, Closing, Turns};
 use crate::uses::{Use, Uses, UsesOfCall};
 use crate::{Children, Function, fault};
 
@@ -259,6 +261,7 @@ pub(crate) struct Scene {
     pub(crate) limit: Instant,
     pub(crate) counters: Counters,
     pub(crate) placeholders: secret::Placeholders,
+    pub(crate) turn: Turn,
     uses: UsesOfCall,
     /// Where it stands among the steps of the run: the same in every repetition.
     pub(crate) path: String,
@@ -268,6 +271,7 @@ pub(crate) struct Scene {
     pub(crate) pure: bool,
     /// Whether it is such a repetition: nothing of it is recorded.
     pub(crate) quiet: bool,
+    pub(crate) turns: Turns,
     pauses: Mutex<Pauses>,
     effects: AtomicU32,
     hit: OnceLock<LimitName>,
@@ -308,11 +312,13 @@ impl Scene {
             limit: started + allowed,
             counters: Counters::default(),
             placeholders: secret::Placeholders::default(),
+            turn: Turn::default(),
             uses: UsesOfCall::default(),
             path: id.to_string(),
             durable: false,
             pure: false,
             quiet: false,
+            turns: Turns::default(),
             pauses: Mutex::default(),
             effects: AtomicU32::new(0),
             hit: OnceLock::new(),
@@ -672,6 +678,7 @@ async fn enter(
     let engine = ready.compiled().flavor();
     let _ticking = engine.tick();
     let mut store = engine.store(host, scene);
+    let _closing = Closing(&scene.turns);
     let mut entered = false;
     let work = async {
         let instance = ready.pre().instantiate_async(&mut store).await?;
@@ -683,9 +690,11 @@ async fn enter(
         callee.call_async(&mut store, params, &mut results).await?;
         Ok::<_, wasmtime::Error>(results)
     };
+    let ordered = scene.durable && engine.is_ordered();
+    let work = async { if ordered { turns::in_order(scene, work).await } else { work.await } };
     let ended = tokio::select! {
         biased;
-        ended = work => Some(ended),
+        ended = scene.turn.take(work) => Some(ended),
         () = scene.expired() => None,
     };
     let held = (store.data().limiter.peak_memory(), engine.burnt(&store));

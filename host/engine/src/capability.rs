@@ -4,6 +4,7 @@
 //! that honours it. A capability that was not granted is refused before instantiation (`host/policy` sees the imports); what
 //! stays linked without a grant is inert: an empty environment, no directories, no sockets, fixed seeds.
 
+pub(crate) mod blobstore;
 pub(crate) mod budget;
 pub(crate) mod clock;
 pub(crate) mod dir;

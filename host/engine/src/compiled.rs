@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use longshore_reference::{Digest, Manifest, Signer, Source};
+use longshore_reference::{Digest, HttpScope, Manifest, Scope, Signer, Source};
 use longshore_trust::Verified;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Val};
 
 use crate::engine::Flavor;
 use crate::host::Host;
+use crate::parts::Part;
 use crate::scan::Scan;
 use crate::value::{self, Signature};
 use crate::{Error, contract};
@@ -28,6 +29,8 @@ pub struct Compiled {
     unmet: Vec<String>,
     functions: Vec<Arc<Function>>,
     pre: OnceLock<InstancePre<Host>>,
+    keyed: Arc<[HttpScope]>,
+    parts: Vec<Part>,
 }
 
 /// An exported function: one operation of an action.
@@ -57,6 +60,13 @@ impl Compiled {
             return Err(Error::NoExports { name });
         }
         let (imports, unmet) = imports(&flavor, &component);
+        let requests = manifest.iter().flat_map(|manifest: &Manifest| &manifest.requests);
+        let keyed = requests.filter(|request| request.idempotency_key);
+        let keyed = keyed.filter_map(|request| match &request.scope {
+            Scope::Http(scope) => Some(scope.clone()),
+            _ => None,
+        });
+        let keyed = keyed.collect();
         Ok(Self {
             flavor,
             component,
@@ -71,6 +81,8 @@ impl Compiled {
             unmet,
             functions,
             pre: OnceLock::new(),
+            keyed,
+            parts: scan.parts,
         })
     }
 
@@ -80,6 +92,16 @@ impl Compiled {
             && self.source == *verified.source()
             && self.manifest_digest == verified.manifest()
             && self.signers == verified.signers()
+    }
+
+    /// The HTTP requests that carry the key of their step, as its manifest asks.
+    pub(crate) fn keyed(&self) -> &Arc<[HttpScope]> {
+        &self.keyed
+    }
+
+    /// The components that were composed into it and carry manifests of their own.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// How it was named: a reference or a file.

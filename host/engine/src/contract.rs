@@ -59,6 +59,21 @@ mod keyvalue_draft2 {
     });
 }
 
+mod blobstore_draft {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/wasi-io-0.2.1", "../../wit/wasi-blobstore-0.2.0-draft"],
+        world: "wasi:blobstore/imports",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:io": wasmtime_wasi::p2::bindings::io,
+            "wasi:blobstore/types.outgoing-value": crate::capability::blobstore::Outgoing,
+            "wasi:blobstore/types.incoming-value": crate::capability::blobstore::Incoming,
+            "wasi:blobstore/container.container": crate::capability::blobstore::Container,
+            "wasi:blobstore/container.stream-object-names": crate::capability::blobstore::Names,
+        },
+    });
+}
+
 mod workflow {
     wasmtime::component::bindgen!({
         path: "../../wit/longshore-workflow-0.1.0",
@@ -92,6 +107,7 @@ use action::longshore::action::{
     attempt, log, processes, progress, settings as setting_words, spans, types,
 };
 pub(crate) use action::longshore::action::{budget, secrets};
+pub(crate) use blobstore_draft::wasi::blobstore as blobs;
 pub(crate) use keyvalue_draft::wasi::keyvalue as keyvalue1;
 pub(crate) use keyvalue_draft2::wasi::keyvalue as keyvalue2;
 pub(crate) use wasi::wasi::logging::logging;
@@ -99,7 +115,7 @@ use workflow::longshore::workflow::{dynamic, run};
 
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use durable::{Awaited, Pending, PolicyHandle, Started};
-pub(crate) use durable::{checked, outcome_of};
+pub(crate) use durable::{checked, outcome_of, stop_what_runs};
 
 /// A span that a guest opened.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
@@ -124,6 +140,9 @@ const SERVED: &[&str] = &[
     "wasi:keyvalue/store",
     "wasi:keyvalue/atomics",
     "wasi:keyvalue/batch",
+    "wasi:blobstore/types",
+    "wasi:blobstore/container",
+    "wasi:blobstore/blobstore",
     "longshore:action/",
     "longshore:workflow/",
 ];
@@ -163,6 +182,10 @@ pub(crate) fn linker(
     })?;
     keyvalue_draft::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     keyvalue_draft2::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    // One by one: the streams in their types are there already.
+    blobs::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    blobs::container::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
+    blobs::blobstore::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     wasi::Imports::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     action::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;
     workflow::Host_::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host)?;

@@ -1,5 +1,5 @@
-//! The engine: three configurations of wasmtime, one for components that need the component model's async, one whose results
-//! are the same bits everywhere, and one, faster, for all others; with the linkers that every component of theirs shares.
+//! The engine: four configurations of wasmtime, one for components that need the component model's async, one whose results
+//! are the same bits everywhere, one that is both, and one, faster, for all others; with the linkers that every component of theirs shares.
 
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
@@ -11,7 +11,7 @@ use longshore_reference::Digest;
 use longshore_trust::Verified;
 use tokio::time::Instant;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{Config, Enabled, PoolingAllocationConfig, Store};
 
 use crate::cache::{CodeCache, Lookup};
 use crate::call::Scene;
@@ -61,6 +61,7 @@ struct Inner {
     plain: OnceLock<Arc<Flavor>>,
     concurrent: OnceLock<Arc<Flavor>>,
     deterministic: OnceLock<Arc<Flavor>>,
+    ordered: OnceLock<Arc<Flavor>>,
     setup: Mutex<()>,
     cache: Option<CodeCache>,
     backing: Backing,
@@ -88,17 +89,26 @@ pub(crate) enum Kind {
     Concurrent,
     /// For workflows, and for components that ask for nothing: their results can be computed again.
     Deterministic,
+    /// For workflows of the component model's async: what came of their calls is given to them in the journal's order.
+    Ordered,
 }
 
 impl Kind {
-    fn of(name: &str, scan: &scan::Scan) -> Result<Self, Error> {
+    fn of(scan: &scan::Scan) -> Self {
         match (scan.concurrency, scan.workflow) {
-            (true, true) => Err(Error::AsyncWorkflow { name: name.to_owned() }),
-            (true, false) => Ok(Self::Concurrent),
-            (false, true) => Ok(Self::Deterministic),
-            (false, false) if scan.asks_for_nothing => Ok(Self::Deterministic),
-            (false, false) => Ok(Self::Plain),
+            (true, true) => Self::Ordered,
+            (true, false) => Self::Concurrent,
+            (false, true) => Self::Deterministic,
+            (false, false) if scan.asks_for_nothing => Self::Deterministic,
+            (false, false) => Self::Plain,
         }
+    }
+}
+
+impl Kind {
+    /// Whether results are the same bits everywhere, and instructions are counted.
+    const fn is_repeatable(self) -> bool {
+        matches!(self, Self::Deterministic | Self::Ordered)
     }
 }
 
@@ -119,6 +129,7 @@ impl Engine {
             plain: OnceLock::new(),
             concurrent: OnceLock::new(),
             deterministic: OnceLock::new(),
+            ordered: OnceLock::new(),
             setup: Mutex::new(()),
             cache,
             backing: config.backing,
@@ -146,7 +157,7 @@ impl Engine {
         }
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor_of(&name, &scan)?;
+        let flavor = self.flavor_of(&scan)?;
         let component = self.code(&flavor, &name, digest, verified.bytes())?;
         Ok(self.keep(Compiled::new(flavor, component, verified, name, scan)?))
     }
@@ -177,7 +188,7 @@ impl Engine {
         let Some(cache) = &self.0.cache else { return Ok(None) };
         let name = verified.source().to_string();
         let scan = scan::scan(&name, verified.bytes())?;
-        let flavor = self.flavor_of(&name, &scan)?;
+        let flavor = self.flavor_of(&scan)?;
         match cache.load(&flavor.engine, digest, &flavor.fingerprint) {
             Lookup::Hit(component) => {
                 Ok(Some(self.keep(Compiled::new(flavor, component, verified, name, scan)?)))
@@ -203,8 +214,8 @@ impl Engine {
     }
 
     /// The configuration for a component, ready to link it.
-    fn flavor_of(&self, name: &str, scan: &scan::Scan) -> Result<Arc<Flavor>, Error> {
-        let flavor = self.flavor(Kind::of(name, scan)?)?;
+    fn flavor_of(&self, scan: &scan::Scan) -> Result<Arc<Flavor>, Error> {
+        let flavor = self.flavor(Kind::of(scan))?;
         if scan.workflow {
             flavor.serve_workflows()?;
         }
@@ -216,6 +227,7 @@ impl Engine {
             Kind::Plain => &self.0.plain,
             Kind::Concurrent => &self.0.concurrent,
             Kind::Deterministic => &self.0.deterministic,
+            Kind::Ordered => &self.0.ordered,
         };
         if let Some(flavor) = slot.get() {
             return Ok(Arc::clone(flavor));
@@ -302,6 +314,11 @@ impl Flavor {
         self.kind == Kind::Concurrent
     }
 
+    /// Whether what came of calls is given to its guests in the journal's order: see [`crate::turns`].
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.kind == Kind::Ordered
+    }
+
     /// Whether the same call gives the same bits on every machine.
     pub(crate) fn is_deterministic(&self) -> bool {
         self.kind == Kind::Deterministic
@@ -318,7 +335,7 @@ impl Flavor {
     /// With how much fuel a call begins; none where it is not counted. A workflow is bounded by its deadline, since it waits.
     fn fuel(&self, scene: &Scene) -> Option<u64> {
         let most = if scene.durable { u64::MAX } else { scene.grant.limits().fuel };
-        self.is_deterministic().then_some(most)
+        self.kind.is_repeatable().then_some(most)
     }
 
     /// The fuel that a call used, where it is counted.
@@ -351,7 +368,7 @@ impl Flavor {
             if let Some(hit) = scene.used_up() {
                 return Err(wasmtime::Error::new(hit));
             }
-            Ok(UpdateDeadline::Yield(1))
+            Ok(scene.turn.tick())
         });
         store
     }
@@ -367,7 +384,7 @@ impl std::fmt::Debug for Flavor {
 }
 
 fn configure(allocation: Allocation, kind: Kind) -> Config {
-    let concurrency = kind == Kind::Concurrent;
+    let concurrency = matches!(kind, Kind::Concurrent | Kind::Ordered);
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -375,10 +392,10 @@ fn configure(allocation: Allocation, kind: Kind) -> Config {
         .concurrency_support(concurrency)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(64))
         .epoch_interruption(true)
-        .consume_fuel(kind == Kind::Deterministic)
+        .consume_fuel(kind.is_repeatable())
         .memory_init_cow(true)
         .relaxed_simd_deterministic(true)
-        .cranelift_nan_canonicalization(kind == Kind::Deterministic)
+        .cranelift_nan_canonicalization(kind.is_repeatable())
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20);
     if allocation == Allocation::Pooling {

@@ -68,8 +68,8 @@ pub enum Error {
         /// The imports and grants, all of them.
         imports: Vec<String>,
     },
-    /// A workflow uses the component model's async, whose order is not the journal's.
-    #[error("the workflow `{name}` uses the component model's async, whose order no journal has")]
+    /// A workflow waits with WASI 0.3, whose order is not the journal's.
+    #[error("the workflow `{name}` uses WASI 0.3, whose waits no journal has")]
     AsyncWorkflow {
         /// The file or reference.
         name: String,
@@ -116,6 +116,16 @@ pub enum Error {
         granted: Digest,
         /// The component it was used with.
         component: Digest,
+    },
+    /// A part of a bundle asks for less than the bundle is granted, and could use it all.
+    #[error("`{part}`, a part of `{bundle}`, does not ask for `{scope}`, and would have it")]
+    Part {
+        /// The bundle.
+        bundle: String,
+        /// The name of the part's package.
+        part: String,
+        /// What the bundle is granted.
+        scope: String,
     },
     /// A granted directory cannot be opened.
     #[error("the directory `{host}` that is granted as `{guest}` cannot be opened")]
@@ -194,6 +204,7 @@ impl Error {
             Self::DirectoryGone { .. } => "LS-ENG-015",
             Self::Scratch { .. } => "LS-ENG-016",
             Self::Program { .. } => "LS-ENG-017",
+            Self::Part { .. } => "LS-ENG-022",
             Self::Type(source) => source.code(),
             Self::Journal(source) => source.code(),
         }
@@ -224,8 +235,8 @@ impl Error {
                     .to_owned(),
             ),
             Self::AsyncWorkflow { .. } => Some(
-                "start calls through the `-start` interfaces of its actions, and wait for them \
-                 with `longshore:workflow/waiting`"
+                "use WASI 0.2, whose clocks are the journal's, or move it into an action; `async` \
+                 functions of its actions are fine"
                     .to_owned(),
             ),
             Self::UnknownFunction { known, .. } | Self::AmbiguousFunction { known, .. } => {
@@ -243,6 +254,9 @@ impl Error {
                 true => "name the file of the program".to_owned(),
                 false => format!("it is looked for in {folders}: name its file, as in `exec=/opt/bin/{program}`"),
             }),
+            Self::Part { part, .. } => Some(format!(
+                "grant the bundle no more than `{part}` asks for, or make `{part}` a dependency of a workflow, with a grant of its own"
+            )),
             Self::DirectoryGone { .. } => {
                 Some("put the directory back, or run again to open the one there now".to_owned())
             }

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::Error;
 use crate::call::{Scene, Stdio};
+use crate::capability::blobstore::Holdings;
 use crate::capability::clock::{self, Time};
 use crate::capability::dir::{Mounts, Opened};
 use crate::capability::exec::Launcher;
@@ -30,6 +31,7 @@ pub(crate) struct Host {
     pub(crate) spans: u32,
     pub(crate) links: Arc<Links>,
     pub(crate) backing: Backing,
+    pub(crate) holdings: Arc<Holdings>,
     /// The granted folders: the host's own `wasi:filesystem` asks them.
     pub(crate) mounts: Arc<Mounts>,
     pub(crate) time: Time,
@@ -72,6 +74,7 @@ impl Host {
             spans: 0,
             links: Arc::clone(ready.links()),
             backing: ready.backing().clone(),
+            holdings: Holdings::new(limits),
             time: Time::of(&scene.grant, scene.cx.elapsed()),
             mounts: Mounts::new(scene, folders)?,
             launcher,
@@ -79,7 +82,11 @@ impl Host {
             stdout,
             stderr,
             http,
-            egress: Egress::new(Arc::clone(scene), resolver.clone()),
+            egress: Egress::new(
+                Arc::clone(scene),
+                resolver.clone(),
+                Arc::clone(ready.compiled().keyed()),
+            ),
             resolver: resolver.clone(),
             net: None,
             variables: None,

@@ -18,10 +18,13 @@ mod host;
 mod ledger;
 mod limiter;
 mod link;
+mod parts;
+mod processor;
 mod retry;
 mod scan;
 mod step;
 mod ticker;
+mod turns;
 mod uses;
 pub mod value;
 

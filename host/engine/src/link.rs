@@ -12,18 +12,20 @@ use longshore_policy::Grant;
 use longshore_ports::Backing;
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, Type};
-use wasmtime::component::{InstancePre, Linker, Val};
+use wasmtime::component::{Accessor, InstancePre, Linker, Val};
 
 use crate::call::{self, Cut, RunContext, Scene, Stdio};
 use crate::capability::dir::{self, Opened};
 use crate::capability::exec::Programs;
 use crate::capability::virtualized;
 use crate::compiled::{Arguments, Compiled, Function};
+use crate::contract::checked;
 use crate::fault::{self, Raised};
 use crate::host::Host;
-use crate::ledger::{Halt, Stop};
+use crate::ledger::{Came, Halt, Stop};
+use crate::turns::Turns;
 use crate::value::{Returned, Signature};
-use crate::{Engine, Error, companion, step};
+use crate::{Engine, Error, companion, parts, step};
 
 /// The components behind a workflow's imports, by the interface they serve.
 pub type Links = BTreeMap<String, Arc<Ready>>;
@@ -49,7 +51,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Directory`] when a granted directory
+    /// [`Error::ForeignGrant`] when the grant was decided for another component, [`Error::Part`] when it gives a part of it more
+    /// than that asks for, [`Error::Directory`] when a granted directory
     /// is not there, [`Error::Program`] when a granted program is not there, [`Error::UnknownImports`] with all that is missing, [`Error::ImportType`] where a dependency has another
     /// type than the import.
     pub fn link(
@@ -66,6 +69,7 @@ impl Engine {
         if compiled.is_workflow() {
             virtualized::check(compiled, &grant)?;
         }
+        parts::check(compiled.name(), compiled.parts(), &grant)?;
         let folders = dir::open(&grant)?;
         let programs = Arc::new(Programs::find(&grant)?);
         let scratch = self.scratch().cloned();
@@ -375,6 +379,14 @@ fn bind(
         function.signature()?;
         let absorbs = takes_failure(&wanted);
         let ready = Arc::clone(ready);
+        if wanted.async_() {
+            slot.func_new_concurrent(name, move |accessor, _, params, results| {
+                let (ready, function) = (Arc::clone(&ready), Arc::clone(&function));
+                Box::pin(forward_in_turn(accessor, ready, function, absorbs, params, results))
+            })
+            .map_err(|e| compiled.unlinkable(&e))?;
+            continue;
+        }
         slot.func_new_async(name, move |store, _, params, results| {
             let (ready, function) = (Arc::clone(&ready), Arc::clone(&function));
             Box::new(forward(store, ready, function, absorbs, params, results))
@@ -395,6 +407,39 @@ async fn forward(
     let parent = Arc::clone(&store.data().scene);
     let options = store.data().options();
     let made = step::make(&parent, &ready, &function, params, options).await;
+    give(&parent, made, absorbs, results)
+}
+
+/// The same for a function of the component model's async. A workflow is told what came of it when its turn has come.
+async fn forward_in_turn(
+    accessor: &Accessor<Host>,
+    ready: Arc<Ready>,
+    function: Arc<Function>,
+    absorbs: bool,
+    params: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    let (parent, options) = accessor.with(|mut access| {
+        let host = access.get();
+        (Arc::clone(&host.scene), host.options())
+    });
+    if !parent.durable {
+        let made = step::make(&parent, &ready, &function, params, options).await;
+        return give(&parent, made, absorbs, results);
+    }
+    let begun = match step::start(&parent, &ready, &function, params.to_vec(), options) {
+        Ok(begun) => begun,
+        Err(cut) => return give(&parent, Err(cut), absorbs, results),
+    };
+    let step = begun.place.step;
+    Turns::take(&parent, step).come().await;
+    checked(&parent, begun.check).await?;
+    let came = parent.ledger().came(parent.id, step);
+    parent.ledger().release(parent.id, step);
+    let made = match came {
+        Some(Came::Outcome(outcome)) => step::repeated(&parent, &function, outcome),
+        other => unreachable!("a call has its turn when it has ended, not with {other:?}"),
+    };
     give(&parent, made, absorbs, results)
 }
 

@@ -2,9 +2,12 @@
 //! component model's async. Walks section headers; skips code.
 
 use longshore_reference::{Kind, Manifest};
-use wasmparser::{CanonicalFunction, CanonicalOption, ComponentType, Encoding, Parser, Payload};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentType, ComponentTypeRef, Encoding, Parser, Payload,
+};
 
 use crate::Error;
+use crate::parts::{Found, Part};
 
 /// The custom section that carries the manifest in canonical JSON.
 pub const MANIFEST_SECTION: &str = "longshore:manifest";
@@ -28,6 +31,10 @@ pub(crate) struct Scan {
     manifests: usize,
     /// Whether it lifts, lowers or declares an async function, or uses streams, futures or tasks.
     pub(crate) concurrency: bool,
+    /// What carries a manifest and lies within it.
+    pub(crate) parts: Vec<Part>,
+    /// What lies within it, before it was judged.
+    within: Vec<Found>,
 }
 
 /// Looks through `bytes`, which come from `name`.
@@ -52,6 +59,9 @@ pub(crate) fn scan(name: &str, bytes: &[u8]) -> Result<Scan, Error> {
         let source = longshore_reference::ManifestError::Malformed { reason };
         return Err(Error::Manifest { name: name.to_owned(), source });
     }
+    for part in std::mem::take(&mut found.within) {
+        found.parts.extend(Part::of(name, part)?);
+    }
     if let Some(bytes) = &found.manifest {
         let manifest = Manifest::from_embedded(bytes)
             .map_err(|source| Error::Manifest { name: name.to_owned(), source })?;
@@ -75,6 +85,7 @@ fn walk(
 ) -> Result<(), wasmparser::BinaryReaderError> {
     let mut parser = Parser::new(base as u64);
     let mut rest = bytes;
+    let mut own = Found::default();
     loop {
         let wasmparser::Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? else {
             return Ok(()); // unreachable with `eof`, and harmless
@@ -97,9 +108,18 @@ fn walk(
                 found.manifests += 1;
                 found.manifest = Some(section.data().to_vec());
             }
-            Payload::ComponentImportSection(section) if depth == 0 => {
+            Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
+                own.manifests.push(section.data().to_vec());
+            }
+            Payload::ComponentImportSection(section) => {
                 for import in section {
-                    found.durable |= is_durable(import?.name.name);
+                    let import = import?;
+                    match depth {
+                        0 => found.durable |= is_durable(import.name.name),
+                        // A type that is imported by itself reaches nothing.
+                        _ if matches!(import.ty, ComponentTypeRef::Type(_)) => {}
+                        _ => own.imports.push(import.name.name.to_owned()),
+                    }
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -114,7 +134,10 @@ fn walk(
                     }
                 }
             }
-            Payload::End(_) => return Ok(()),
+            Payload::End(_) => {
+                found.within.extend((depth > 0).then_some(own));
+                return Ok(());
+            }
             _ => {}
         }
         if skip > rest.len() {

@@ -21,9 +21,6 @@ use crate::link::{self, Ready};
 use crate::retry::Options;
 use crate::value::Returned;
 
-/// The deadline of what its fuel bounds.
-const FOREVER: Duration = Duration::from_secs(365 * 86_400);
-
 /// A call that a workflow makes.
 pub(crate) struct Step {
     ready: Arc<Ready>,
@@ -317,9 +314,9 @@ impl Step {
         scene.path.clone_from(&self.path);
         scene.durable = self.ready.compiled().is_workflow();
         scene.pure = self.ready.is_pure();
-        // A clock would stop it elsewhere the next time: its fuel does. Its caller's end is its own.
-        scene.limit =
-            if scene.pure { scene.started + FOREVER } else { scene.limit.min(self.deadline) };
+        // What is pure has no deadline of its own: a clock would stop it elsewhere the next time. Its fuel does.
+        let own = if scene.pure { self.deadline } else { scene.limit };
+        scene.limit = own.min(self.deadline);
         scene
     }
 

@@ -353,6 +353,19 @@ pub enum Effect {
         /// How many keys.
         keys: u64,
     },
+    /// A change in a container of objects.
+    Blobstore {
+        /// The container.
+        container: String,
+        /// `create`, `write`, `copy`, `delete`, `clear` or `remove`.
+        write: String,
+        /// The object, cut off where its name is long; of several, the first; empty for all.
+        object: String,
+        /// How many objects are named.
+        objects: u64,
+        /// How many bytes are written.
+        bytes: u64,
+    },
     /// Money that an action charges to the run.
     Charge {
         /// How much, in millionths of the operator's unit of money.
@@ -410,6 +423,19 @@ impl fmt::Display for Effect {
             }
             Self::Keyvalue { bucket, write, keys, .. } => {
                 write!(f, "{write} {keys} keys in the bucket `{bucket}`")
+            }
+            Self::Blobstore { container, write, objects: 0, .. } => {
+                write!(f, "{write} the container `{container}`")
+            }
+            Self::Blobstore { container, write, object, objects: 1, bytes } => {
+                write!(f, "{write} `{}`", object.escape_debug())?;
+                if matches!(write.as_str(), "write" | "copy") {
+                    write!(f, " of {bytes} bytes")?;
+                }
+                write!(f, " in the container `{container}`")
+            }
+            Self::Blobstore { container, write, objects, .. } => {
+                write!(f, "{write} {objects} objects in the container `{container}`")
             }
             Self::Charge { micros, what } => write!(f, "charge {micros} micros for {what}"),
             Self::Tcp { host, address } => write!(f, "tcp {host} at {address}"),

@@ -152,7 +152,8 @@ impl<'c> Case<'c> {
                 // What a condition holds back was not meant for it, and is not missed.
                 let decision = self.policy.judge(&self.principal, &scope);
                 if decision.permits() || !decision.forbidden_by.is_empty() {
-                    requests.push(Request { scope, reason: String::new(), optional: false });
+                    let (reason, optional) = (String::new(), false);
+                    requests.push(Request { scope, reason, optional, idempotency_key: false });
                 }
             }
         }

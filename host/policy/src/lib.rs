@@ -55,7 +55,7 @@ pub use error::Error;
 pub use grant::{DirGrant, Grant, Granted, Lowered};
 pub use hint::manifest_entry;
 pub use mode::Mode;
-pub use needs::{Needs, Role, component_pattern};
+pub use needs::{Needs, Role, component_pattern, uses};
 pub use observe::{Change, Observed, What};
 pub use parameter::{ClockMode, Parameter};
 pub use policy::{CEILING_FACTOR, Entry, Policy};

@@ -47,24 +47,31 @@ impl Needs {
 
     /// Whether a capability of `kind` would be of any use.
     pub(crate) fn uses(&self, kind: CapabilityKind) -> bool {
-        let of = |package: &str| self.imports.iter().any(|import| import.starts_with(package));
-        match kind {
-            CapabilityKind::Clock
-            | CapabilityKind::Random
-            | CapabilityKind::Http
-            | CapabilityKind::Keyvalue
-            | CapabilityKind::Blobstore
-            | CapabilityKind::Secret
-            | CapabilityKind::Exec => self.import_of(kind).is_some(),
-            CapabilityKind::Reveal => self.import_of(CapabilityKind::Secret).is_some(),
-            CapabilityKind::Env => of("wasi:cli/environment"),
-            CapabilityKind::Dir | CapabilityKind::Scratch => of("wasi:filesystem/"),
-            CapabilityKind::Tcp | CapabilityKind::Listen => {
-                of("wasi:sockets/tcp") || of("wasi:sockets/types")
-            }
-            CapabilityKind::Udp => of("wasi:sockets/udp") || of("wasi:sockets/types"),
-            CapabilityKind::Dns => of("wasi:sockets/ip-name-lookup"),
+        uses(&self.imports, kind)
+    }
+}
+
+/// Whether a capability of `kind` would be of any use to a component that imports these interfaces.
+#[must_use]
+pub fn uses(imports: &[String], kind: CapabilityKind) -> bool {
+    let of = |package: &str| imports.iter().any(|import| import.starts_with(package));
+    let guarded = |kind| imports.iter().any(|import| guarded(import) == Some(kind));
+    match kind {
+        CapabilityKind::Clock
+        | CapabilityKind::Random
+        | CapabilityKind::Http
+        | CapabilityKind::Keyvalue
+        | CapabilityKind::Blobstore
+        | CapabilityKind::Secret
+        | CapabilityKind::Exec => guarded(kind),
+        CapabilityKind::Reveal => guarded(CapabilityKind::Secret),
+        CapabilityKind::Env => of("wasi:cli/environment"),
+        CapabilityKind::Dir | CapabilityKind::Scratch => of("wasi:filesystem/"),
+        CapabilityKind::Tcp | CapabilityKind::Listen => {
+            of("wasi:sockets/tcp") || of("wasi:sockets/types")
         }
+        CapabilityKind::Udp => of("wasi:sockets/udp") || of("wasi:sockets/types"),
+        CapabilityKind::Dns => of("wasi:sockets/ip-name-lookup"),
     }
 }
 

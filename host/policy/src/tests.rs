@@ -376,7 +376,12 @@ fn needs() -> impl Strategy<Value = Needs> {
     let imports = prop::sample::subsequence(IMPORTS.to_vec(), 0..=IMPORTS.len());
     (prop::option::of(requests), imports, any::<bool>()).prop_map(|(requests, imports, is_root)| {
         let manifest = requests.map(|requests| {
-            let request = |(scope, optional)| Request { scope, reason: "r".into(), optional };
+            let request = |(scope, optional)| Request {
+                scope,
+                reason: "r".into(),
+                optional,
+                idempotency_key: false,
+            };
             let requests = requests.into_iter().map(request).collect();
             Manifest { requests, ..manifest("") }
         });

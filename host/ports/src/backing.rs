@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{KeyValue, Vault};
+use crate::{BlobStore, KeyValue, Vault};
 
 /// What the host put behind its capabilities; what is not there is told to guests as unavailable. Clones share everything.
 #[derive(Clone, Default)]
@@ -12,6 +12,8 @@ pub struct Backing {
     pub vault: Option<Arc<dyn Vault>>,
     /// Where buckets of keys and values are kept.
     pub keyvalue: Option<Arc<dyn KeyValue>>,
+    /// Where containers of objects are kept.
+    pub blobstore: Option<Arc<dyn BlobStore>>,
 }
 
 impl fmt::Debug for Backing {
@@ -19,6 +21,7 @@ impl fmt::Debug for Backing {
         f.debug_struct("Backing")
             .field("vault", &self.vault.is_some())
             .field("keyvalue", &self.keyvalue.is_some())
+            .field("blobstore", &self.blobstore.is_some())
             .finish()
     }
 }

@@ -9,7 +9,7 @@ use longshore_engine::{Allocation, Engine, EngineConfig, Resolver};
 use longshore_journal::{Journal, MemoryStore, Store};
 use longshore_model::Clock;
 use longshore_policy::Policy;
-use longshore_ports::{Backing, KeyValue, MemoryKeyValue, Vault};
+use longshore_ports::{Backing, BlobStore, KeyValue, MemoryBlobs, MemoryKeyValue, Vault};
 use longshore_trust::{PrivateKey, TrustPolicy};
 
 use crate::durable::{Desk, PATIENCE};
@@ -250,6 +250,13 @@ impl Builder {
         self
     }
 
+    /// Where containers of objects are kept. Without it they last as long as this host.
+    #[must_use]
+    pub fn blobstore(mut self, store: Arc<dyn BlobStore>) -> Self {
+        self.backing.blobstore = Some(store);
+        self
+    }
+
     /// The key that seals receipts.
     #[must_use]
     pub fn signer(mut self, key: PrivateKey) -> Self {
@@ -273,6 +280,7 @@ impl Builder {
         let scratch = self.home.as_ref().map(Home::scratch);
         let mut backing = self.backing;
         backing.keyvalue.get_or_insert_with(|| Arc::new(MemoryKeyValue::default()));
+        backing.blobstore.get_or_insert_with(|| Arc::new(MemoryBlobs::default()));
         let engine = match self.engine {
             Some(engine) => engine,
             None => Engine::new(EngineConfig {

@@ -361,6 +361,7 @@ impl Error {
             Self::Trust(source) if source.is_policy() => Class::Usage,
             Self::Trust(_) => Class::Trust,
             Self::Refused(_) | Self::OtherGrant { .. } | Self::NotAnApprover { .. } => Class::Grant,
+            Self::Engine(longshore_engine::Error::Part { .. }) => Class::Grant,
             Self::Diverged { .. } | Self::NotMoved { .. } => Class::Guest,
             Self::Unsealed { .. } => Class::Host,
             // Held by another, ended, full: whoever asked can do something about it.

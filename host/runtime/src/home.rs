@@ -55,6 +55,12 @@ impl Home {
         self.0.join("keyvalue.db")
     }
 
+    /// The containers of objects that are kept nowhere else.
+    #[must_use]
+    pub fn blobs(&self) -> PathBuf {
+        self.0.join("blobs")
+    }
+
     /// The scratch directories of runs that are under way.
     #[must_use]
     pub fn scratch(&self) -> PathBuf {

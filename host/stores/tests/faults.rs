@@ -167,6 +167,30 @@ async fn a_server_that_turns_us_away_says_so_and_not_with_what() {
 }
 
 #[tokio::test]
+async fn over_tls_only_a_server_with_a_trusted_certificate_is_spoken_to() {
+    let (Some(cache), Some(database)) = (redis::with_tls(), postgres::with_tls()) else { return };
+    let ((cache, first), (database, second)) = (cache, database);
+    let mut trusted = Authorities::default();
+    assert!(trusted.add_pem(&first) && trusted.add_pem(&second));
+    assert!(!trusted.add_pem(b"no certificate"));
+    let urls = [cache.encrypted(), format!("{}?sslmode=require", database.database())];
+    for (authorities, is_trusted) in [(trusted, true), (Authorities::default(), false)] {
+        let address = |n: usize| Address::new(&urls[n]).unwrap();
+        let stores: [Box<dyn KeyValue>; 2] = [
+            Box::new(RedisKeyValue::new(address(0), "test", authorities.clone()).unwrap()),
+            Box::new(PostgresKeyValue::new(address(1), "kept", authorities.clone()).unwrap()),
+        ];
+        for store in stores {
+            let answer = store.set("b", "k", b"v", AMPLE).await;
+            match is_trusted {
+                true => answer.unwrap(),
+                false => assert_eq!(code(answer), "LS-STO-002"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_another_program_keeps_there_is_not_touched() {
     let (Some(cache), Some(database)) = (redis::own(), postgres::own()) else { return };
     let url = cache.database();

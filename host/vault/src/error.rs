@@ -60,11 +60,33 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// This build or machine has no such source.
-    #[error("this host cannot read `{source_shown}`")]
-    Unsupported {
+    /// The encrypted file is not opened.
+    #[error("the file `{path}` cannot be opened: {why}")]
+    Sealed {
+        /// Where it is.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The file that should hold identities holds something else.
+    #[error("the file `{path}` has no X25519 identity of age, or something else beside")]
+    Identity {
+        /// Where it is.
+        path: String,
+    },
+    /// The encrypted file has no such entry.
+    #[error("there is no entry `{source_shown}`")]
+    NoEntry {
         /// The source.
         source_shown: String,
+    },
+    /// The system's keyring gives nothing.
+    #[error("the keyring does not give `{entry}`: {why}")]
+    Keyring {
+        /// The entry.
+        entry: String,
+        /// Why.
+        why: String,
     },
 }
 
@@ -80,7 +102,10 @@ impl Error {
             Self::Status { .. } => "LS-SEC-005",
             Self::Slow { .. } => "LS-SEC-006",
             Self::Value { .. } => "LS-SEC-007",
-            Self::Unsupported { .. } => "LS-SEC-008",
+            Self::Sealed { .. } => "LS-SEC-009",
+            Self::Identity { .. } => "LS-SEC-010",
+            Self::NoEntry { .. } => "LS-SEC-011",
+            Self::Keyring { .. } => "LS-SEC-012",
         }
     }
 }

@@ -19,6 +19,25 @@ pub(crate) async fn read_private(path: PathBuf) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// The bytes of a file that anybody may read, of which there are at most `most`.
+pub(crate) async fn read_any(path: PathBuf, most: usize) -> Result<Vec<u8>, Error> {
+    let shown = path.display().to_string();
+    let reading = tokio::task::spawn_blocking(move || {
+        let file = open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        match bytes.len() > most {
+            true => Err(io::Error::other(format!("it is longer than {most} bytes"))),
+            false => Ok(bytes),
+        }
+    });
+    let read = reading.await.unwrap_or_else(|_| Err(io::Error::other("the reader stopped")));
+    read.map_err(|source| Error::File { path: shown, source })
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let shown = || path.display().to_string();
     let fail = |source| Error::File { path: shown(), source };

@@ -3,9 +3,11 @@
 //! Values are fetched when they are asked for and not kept here; each read is bounded in size and in time. It decides nothing:
 //! which secret may be used, and where it may be put, is the policy's.
 
+mod age;
 mod command;
 mod error;
 mod file;
+mod keyring;
 mod process;
 
 use std::sync::Arc;
@@ -39,8 +41,9 @@ impl HostVault {
             }
             SecretSource::File(path) => file::read_private(path.clone()).await?,
             SecretSource::Command(words) => command::output(words).await?,
-            SecretSource::Keyring(_) | SecretSource::Age { .. } => {
-                return Err(Error::Unsupported { source_shown: source.shown() });
+            SecretSource::Keyring(entry) => keyring::read(entry).await?,
+            SecretSource::Age { file, entry, identity } => {
+                age::read(file.clone(), entry.clone(), identity.clone()).await?
             }
         };
         Secret::new(value).map_err(|why| Error::Value { source_shown: source.shown(), why })

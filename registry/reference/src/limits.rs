@@ -144,6 +144,14 @@ limits! {
     keyvalue_value_bytes / KeyvalueValueBytes = 1 << 20, "keyvalue-value-bytes", "bytes";
     /// One key in a bucket.
     keyvalue_key_bytes / KeyvalueKeyBytes = 1024, "keyvalue-key-bytes", "bytes";
+    /// Objects of one container, together, and what a call writes that is not yet an object.
+    blobstore_bytes / BlobstoreBytes = 256 << 20, "blobstore-bytes", "bytes";
+    /// Objects of one container.
+    blobstore_objects / BlobstoreObjects = 10_000, "blobstore-objects", "objects";
+    /// One object in a container.
+    blobstore_object_bytes / BlobstoreObjectBytes = 64 << 20, "blobstore-object-bytes", "bytes";
+    /// The name of one object.
+    blobstore_name_bytes / BlobstoreNameBytes = 1024, "blobstore-name-bytes", "bytes";
     /// Money that actions charge to one run, in millionths of the operator's unit.
     spend_micros / SpendMicros = 0, "spend-micros", "micros";
     /// Calls from a workflow to actions, in one run.

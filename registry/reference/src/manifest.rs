@@ -111,6 +111,10 @@ pub struct Request {
     /// Whether the component also runs without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// For HTTP: whether requests that change something carry the key of their step in the header
+    /// `idempotency-key`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotency_key: bool,
 }
 
 /// What a component may do to the world, as its author declares: `[risk]`.

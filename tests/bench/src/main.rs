@@ -3,10 +3,13 @@
 //! Measures only through the public interfaces of the product, and decides nothing about it.
 
 mod cache;
+mod compute;
+mod crowd;
 mod durable;
 mod egress;
 mod first;
 mod harbour;
+mod limits;
 mod policy;
 mod process;
 mod product;
@@ -29,7 +32,13 @@ usage: longshore-bench [--json] [--quick] [--strict] [--only GROUP]...
   --json    the table as JSON
   --quick   fewer rounds: to see that it works, not to quote
   --strict  exit with 1 when a target is missed
-  --only    process, warm, values, cache, policy, egress, durable, or steps (of durable)";
+  --only    process, warm, values, cache, policy, egress, limits, compute, crowd, durable, or steps (of durable)";
+
+/// What can be measured by itself.
+const GROUPS: [&str; 11] = [
+    "process", "warm", "values", "cache", "policy", "egress", "limits", "compute", "crowd",
+    "durable", "steps",
+];
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +93,7 @@ fn options(arguments: &[std::ffi::OsString]) -> Result<Option<Options>> {
             Some("--strict") => options.strict = true,
             Some("--help" | "-h") => return Ok(None),
             Some("--only") => match arguments.next().and_then(|group| group.to_str()) {
-                Some(
-                    group @ ("process" | "warm" | "values" | "cache" | "policy" | "egress"
-                    | "durable" | "steps"),
-                ) => {
-                    options.only.push(group.to_owned());
-                }
+                Some(group) if GROUPS.contains(&group) => options.only.push(group.to_owned()),
                 _ => bail!("--only needs the name of a group\n{USAGE}"),
             },
             _ => bail!("`{}` is not an option\n{USAGE}", argument.display()),
@@ -137,6 +141,15 @@ fn measure(options: &Options) -> Result<table::Table> {
     if wanted("egress") {
         let guest = guest("egress", "guest-egress");
         egress::measure(&mut table, effort, home.path(), &guest)?;
+    }
+    if wanted("limits") {
+        limits::measure(&mut table, effort, &echo)?;
+    }
+    if wanted("compute") {
+        compute::measure(&mut table, effort, home.path())?;
+    }
+    if wanted("crowd") {
+        crowd::measure(&mut table, effort, home.path(), &echo)?;
     }
     if wanted("durable") {
         durable::measure(&mut table, effort, true)?;

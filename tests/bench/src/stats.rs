@@ -48,6 +48,19 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The value that a `share` of all are at most; not a number if there are none.
+#[must_use]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a count is a small positive number"
+)]
+pub(crate) fn percentile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (as_f64(values.len()) * share).ceil() as usize;
+    values.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN)
+}
+
 /// The median call of the median round, in nanoseconds.
 #[must_use]
 pub(crate) fn typical(rounds: &[Round]) -> f64 {
@@ -88,6 +101,15 @@ mod tests {
         assert!(median(Vec::new()).is_nan());
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
         assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_percentile_is_a_value_that_was_seen() {
+        let values: Vec<_> = (1..=200).map(f64::from).collect();
+        for (share, expected) in [(0.0, 1.0), (0.5, 100.0), (0.99, 198.0), (1.0, 200.0)] {
+            assert!((percentile(values.clone(), share) - expected).abs() < f64::EPSILON);
+        }
+        assert!(percentile(Vec::new(), 0.99).is_nan());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use wasmtime::component::Val;
 use wasmtime::error::Context as _;
 
 use crate::product;
-use crate::raw::Raw;
+use crate::raw::{Metering, Raw};
 use crate::stats::{ratio, round, round_sync, typical};
 use crate::table::{Table, Target};
 use crate::{Effort, INTERFACE};
@@ -31,7 +31,7 @@ async fn records(table: &mut Table, effort: Effort, home: &Path, file: &Path) ->
     let (input, mixed) = (input(true), input(false));
     let params = signature.decode(&input)?;
     let mut spare = params.clone();
-    let raw = Raw::new(&std::fs::read(file)?, true)?;
+    let raw = Raw::new(&std::fs::read(file)?, Metering::Epochs)?;
     let index = raw.export(INTERFACE, "to-points")?;
     let (mut store, instance) = raw.instance().await?;
     let callee = instance.get_func(&mut store, index).context("not a function")?;

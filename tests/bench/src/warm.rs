@@ -16,7 +16,7 @@ use wasmtime::Result;
 use wasmtime::component::Val;
 
 use crate::product::{self, Callee, Product};
-use crate::raw::Raw;
+use crate::raw::{Metering, Raw};
 use crate::stats::{
     self, Round, as_f64, median, ratio, ratio_of_means, round, round_sync, typical,
 };
@@ -32,8 +32,8 @@ pub(crate) fn measure(table: &mut Table, effort: Effort, home: &Path, file: &Pat
     let bytes = std::fs::read(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let product = Arc::new(runtime.block_on(Product::new(home, file))?);
-    let raw = Arc::new(Raw::new(&bytes, true)?);
-    let bare = Raw::new(&bytes, false)?;
+    let raw = Arc::new(Raw::new(&bytes, Metering::Epochs)?);
+    let bare = Raw::new(&bytes, Metering::None)?;
     let ours = runtime.block_on(calls(table, effort, &product, &raw, &bare))?;
     runtime.block_on(parts(table, effort, &product, &raw, ours))?;
     runtime.block_on(whole_run(table, effort, &product, file))?;

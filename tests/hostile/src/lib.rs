@@ -27,7 +27,7 @@ macro_rules! each_attack {
                 rename_between / RenameBetween = "moves a file from a read-only directory into a writable one";
                 write_read_only / WriteReadOnly = "creates, writes, truncates, renames, removes and dates what is granted for reading";
                 open_flags / OpenFlags = "opens a file of a read-only directory with every combination of flags that would write";
-                replaced_directory / ReplacedDirectory = "replaces a granted directory by a link that leads out, for the next run";
+                replaced_directory / ReplacedDirectory = "replaces a granted directory by a link that leads out, for later runs";
                 pipe / Pipe = "opens a named pipe that nobody writes to";
                 device / Device = "opens a device through a link that lay in the directory";
                 nul / Nul = "puts a NUL into a path, to hide what follows";
@@ -142,6 +142,76 @@ macro_rules! each_attack {
                 socket_flood / SocketFlood = "opens sockets without end";
                 look_up_flood / LookUpFlood = "looks up names without end";
                 connect_flood / ConnectFlood = "connects without end";
+            }
+            /// Getting at the value of a secret that is only to be used.
+            Secrets / secrets {
+                in_url / InUrl = "writes a secret's placeholder into the path and the query of a URL";
+                in_name / InName = "writes a placeholder into the name of a header";
+                in_other_header / InOtherHeader = "writes a placeholder into headers that the operator did not name, and with more around it";
+                in_body / InBody = "writes a placeholder into a body, alone and far behind its start";
+                to_another / ToAnother = "sends a placeholder in the right header to another host, and to another path";
+                redirected / Redirected = "follows a redirect to another host with a placeholder in the header";
+                echoed / Echoed = "asks a server that repeats what it was sent in its headers";
+                guessed / Guessed = "makes placeholders up, and changes one";
+                in_errors / InErrors = "looks for the value in what it is told when requests fail";
+                revealed / Revealed = "asks for the value itself";
+                other_names / OtherNames = "asks for secrets by other names, paths and sources";
+            }
+            /// Making programs of the host do what was not granted, and leaving the scratch directory.
+            Programs / programs {
+                other_program / OtherProgram = "starts programs that were not granted, by name and by path";
+                shell_words / ShellWords = "hands a program words that a shell would run";
+                options / Options = "hands a program an option, or more words, where one word was granted";
+                nul / Nul = "puts NULs into program, arguments and variables";
+                environment / Environment = "names variables that it was not granted, and some that make programs load code";
+                open_files / OpenFiles = "looks for open files of the host in a program";
+                output_flood / OutputFlood = "starts a program that writes without end";
+                hang / Hang = "starts a program that never ends";
+                left_behind / LeftBehind = "starts a program that leaves another behind";
+                start_flood / StartFlood = "starts programs without end";
+                scratch_climb / ScratchClimb = "climbs out of its scratch directory";
+                scratch_before / ScratchBefore = "looks for what earlier runs left in their scratch directories";
+                scratch_flood / ScratchFlood = "fills its scratch directory";
+            }
+            /// Looking for what tells about the host, its clock and its other guests.
+            Probes / probes {
+                environment / Environment = "looks for variables, arguments and folders that it was not given";
+                still_clock / StillClock = "measures how long it computes under a clock that stands still";
+                slept_clock / SleptClock = "measures how long it computes under a clock that only sleep moves";
+                seeded / Seeded = "draws entropy in every way under a seed, and once more for another answer";
+            }
+            /// Buckets and containers past their grant.
+            Stores / stores {
+                giant_key / GiantKey = "sets a key of 10 MiB";
+                giant_value / GiantValue = "sets a value of 50 MiB";
+                key_tricks / KeyTricks = "uses keys that look like paths, patterns, commands and other keys: `..`, `*`, NUL, line ends";
+                other_bucket / OtherBucket = "opens buckets that it was not granted, by name, path, pattern and behind a NUL";
+                read_only_bucket / ReadOnlyBucket = "writes in every way to a bucket that is granted for reading";
+                bucket_flood / BucketFlood = "opens a bucket without end";
+                swap_flood / SwapFlood = "sees a megabyte for a swap again and again, and swaps nothing";
+                swap_after_drop / SwapAfterDrop = "swaps with a handle that it dropped";
+                swap_twice / SwapTwice = "swaps twice with one handle";
+                batch_of_a_million / BatchOfAMillion = "gets, deletes and sets a million keys at once";
+                batch_of_one_key / BatchOfOneKey = "gets a megabyte ten thousand times at once";
+                key_flood / KeyFlood = "sets keys without end";
+                quota_race / QuotaRace = "fills a bucket in four runs at once, to cross its quota together";
+                count_past_the_end / CountPastTheEnd = "counts past both ends of 64 bits, and on what is no number";
+                forged_cursor / ForgedCursor = "goes on with a list where nobody told it, with odd and giant cursors";
+                list_flood / ListFlood = "lists two megabytes of keys without end";
+                names_as_paths / NamesAsPaths = "writes and reads objects whose names are paths out of their container";
+                other_container / OtherContainer = "opens, makes, removes, copies into and moves out of containers that it was not granted";
+                read_only_container / ReadOnlyContainer = "changes a container that is granted for reading in every way";
+                long_object_name / LongObjectName = "writes an object with a name of a megabyte";
+                endless_object / EndlessObject = "writes an object without end";
+                endless_unnamed / EndlessUnnamed = "writes values without end that it never names";
+                draft_flood / DraftFlood = "begins values without end";
+                drafts_on_disk / DraftsOnDisk = "writes objects without end and finishes none";
+                reader_flood / ReaderFlood = "opens an object without end";
+                object_flood / ObjectFlood = "makes objects without end";
+                names_flood / NamesFlood = "begins lists of objects without end";
+                name_after_finish / NameAfterFinish = "names a value that is finished";
+                stream_after_finish / StreamAfterFinish = "finishes a value while its stream lives, to write on";
+                odd_ranges / OddRanges = "reads ranges that begin after the end or end before the beginning";
             }
             /// Components that call one another in one run.
             Calls / calls {

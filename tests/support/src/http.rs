@@ -17,7 +17,7 @@ pub struct Seen {
     pub target: String,
     /// The headers in order, as sent.
     pub headers: Vec<(String, String)>,
-    /// The body, where its length was given.
+    /// As much of the body as came.
     pub body: Vec<u8>,
 }
 

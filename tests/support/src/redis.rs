@@ -13,10 +13,12 @@ use crate::tools;
 pub const PASSWORD: &str = "wharf-and-tide";
 
 /// Ends the server when standard input ends, which it does with the process that holds the other end.
-/// `$1` is the program, `$2` the port, `$3` the password.
+/// `$1` is the program, `$2` the port, `$3` the password; what follows are options.
 const WATCH: &str = r#"
-"$1" --port "$2" --bind 127.0.0.1 --requirepass "$3" --save '' --appendonly no \
-    --databases 4096 --dir / --daemonize no </dev/null >/dev/null 2>&1 &
+program="$1" port="$2" password="$3"
+shift 3
+"$program" --port "$port" --bind 127.0.0.1 --requirepass "$password" --save '' --appendonly no \
+    --databases 4096 --dir / --daemonize no "$@" </dev/null >/dev/null 2>&1 &
 cat >/dev/null
 kill -KILL $! 2>/dev/null
 wait $!
@@ -27,6 +29,8 @@ wait $!
 pub struct Redis {
     program: std::path::PathBuf,
     port: u16,
+    /// The port for TLS, with its certificate and key.
+    tls: Option<(u16, tempfile::TempDir)>,
     running: Mutex<Option<(Child, ChildStdin)>>,
     databases: AtomicU64,
 }
@@ -49,14 +53,47 @@ pub fn shared() -> Option<&'static Redis> {
 /// As [`shared`].
 #[must_use]
 pub fn own() -> Option<Redis> {
-    let program = tools::find("redis-server")?;
+    start(tools::find("redis-server")?, None)
+}
+
+/// The same for a server that speaks TLS too, with the certificate of 127.0.0.1 in PEM that it signed itself.
+///
+/// # Panics
+///
+/// As [`shared`]; also when `openssl` is missing and `LONGSHORE_REQUIRE_SERVERS` is `1`.
+#[must_use]
+pub fn with_tls() -> Option<(Redis, Vec<u8>)> {
+    let (program, openssl) = (tools::find("redis-server")?, tools::find("openssl")?);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = Command::new(openssl)
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "3650", "-subj", "/CN=longshore-test"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(folder.path().join("key"))
+        .arg("-out")
+        .arg(folder.path().join("certificate"))
+        .output()
+        .expect("openssl starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let certificate = std::fs::read(folder.path().join("certificate")).expect("openssl wrote it");
+    Some((start(program, Some(folder))?, certificate))
+}
+
+fn start(program: std::path::PathBuf, tls: Option<tempfile::TempDir>) -> Option<Redis> {
     let (running, databases) = Default::default();
-    let mut server = Redis { program, port: 0, running, databases };
-    // The port is free when it is chosen and may be taken when the server wants it: then another one is.
+    let tls = tls.map(|folder| (0, folder));
+    let mut server = Redis { program, port: 0, tls, running, databases };
+    // A port is free when it is chosen and may be taken when the server wants it: then another one is.
     for _ in 0..5 {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        server.port = probe.local_addr().expect("a bound socket has an address").port();
-        drop(probe);
+        let probes = [(); 2]
+            .map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
+            .map(|probe| probe.local_addr().expect("a bound socket has an address").port());
+        server.port = probes[0];
+        if let Some((port, _)) = &mut server.tls {
+            *port = probes[1];
+        }
         if server.run() {
             return Some(server);
         }
@@ -76,6 +113,7 @@ impl Redis {
             .args(["-c", WATCH, "watch"])
             .arg(&self.program)
             .args([&self.port.to_string(), PASSWORD])
+            .args(self.options())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -91,6 +129,18 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(10));
         }
         false
+    }
+
+    fn options(&self) -> Vec<std::ffi::OsString> {
+        let Some((port, folder)) = &self.tls else { return Vec::new() };
+        let file = |name: &str| folder.path().join(name).into_os_string();
+        let port = port.to_string();
+        let mut options = Vec::new();
+        options.extend(["--tls-auth-clients", "no", "--tls-port", &port].map(Into::into));
+        options.extend(["--tls-cert-file".into(), file("certificate")]);
+        options.extend(["--tls-key-file".into(), file("key")]);
+        options.extend(["--tls-ca-cert-file".into(), file("certificate")]);
+        options
     }
 
     /// Sends one command, as a line, and gives the first line of its answer; none where there is no server.
@@ -125,6 +175,21 @@ impl Redis {
     pub fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         format!("redis://:{PASSWORD}@127.0.0.1:{}/{number}", self.port)
+    }
+}
+
+impl Redis {
+    /// The address of an empty database, over TLS.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not speak it.
+    #[must_use]
+    pub fn encrypted(&self) -> String {
+        let (port, _) = self.tls.as_ref().expect("a server that speaks TLS");
+        let plain = self.database();
+        let number = plain.rsplit('/').next().unwrap_or_default();
+        format!("rediss://:{PASSWORD}@127.0.0.1:{port}/{number}")
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The head of a request, and the body where a length was given.
+/// The head of a request, and as much of its body as came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -46,9 +46,29 @@ impl Request {
                 None => break,
             }
         }
-        let length = request.header("content-length").and_then(|text| text.parse::<u64>().ok());
-        reader.by_ref().take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
+        if request.header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            // A client that gives up in the middle has sent what it has sent.
+            let _ = chunks(&mut reader, &mut request.body);
+        } else {
+            let length = request.header("content-length").and_then(|text| text.parse().ok());
+            reader.by_ref().take(length.unwrap_or(0)).read_to_end(&mut request.body)?;
+        }
         Ok(request)
+    }
+}
+
+/// Reads a body in chunks to its end, so that no client is answered before it has said everything.
+fn chunks(reader: &mut impl io::BufRead, body: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let size = u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+        reader.by_ref().take(size).read_to_end(body)?;
+        // The end of the chunk, or the end of the trailers, of which there are none.
+        reader.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(());
+        }
     }
 }
 

@@ -72,7 +72,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Packages from outside that only some crates may use; a trailing `*` stands for every continuation of the name.
 const SOLE_USERS: &[(&str, &[&str])] = &[
     ("wasmtime*", &["longshore-engine"]),
-    ("cap-std", &["longshore-engine"]),
+    ("cap-std", &["longshore-engine", "longshore-stores"]),
     ("oci-client", &["longshore-client"]),
     ("docker_credential", &["longshore-client"]),
     ("axum", &["longshore-registry-server"]),

@@ -13,8 +13,7 @@ use longshore::engine::Watcher;
 use longshore::journal::{Seen, Subscription};
 use longshore::model::{Event, Stream, Timestamp};
 use longshore::policy::{Mode, Policy};
-use longshore::ports::KeyValue;
-use longshore::{Admitted, Longshore, Report, Request, Running};
+use longshore::{Admitted, Builder, Longshore, Report, Request, Running};
 use serde::Serialize;
 
 use super::policy::Policies;
@@ -24,6 +23,7 @@ use crate::context::{Context, bounded, read_text};
 use crate::error::Error;
 use crate::output::Output;
 use crate::signal::{self, Signal};
+use crate::stores;
 
 /// Standard input beyond this is refused, in bytes.
 const MAX_STDIN: u64 = 64 << 20;
@@ -74,6 +74,9 @@ pub(crate) struct Args {
     /// `=redis:env:NAME`, `=postgres:env:NAME`
     #[arg(long, value_name = "PLACE")]
     keyvalue: Vec<String>,
+    /// Say where a container of objects is kept: `CONTAINER=memory`, `=folder:PATH`
+    #[arg(long, value_name = "PLACE")]
+    blobstore: Vec<String>,
     /// Hold components to their manifests (`enforce`), or let pass what the operator allows and tell
     /// what the manifests forgot (`count`)
     #[arg(long, value_name = "MODE")]
@@ -128,9 +131,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
         .builder()?
         .trust(context.trust(args.trust.trust.as_deref(), args.trust.key.as_deref())?)
         .policy(policy);
-    if !args.keyvalue.is_empty() {
-        builder = builder.keyvalue(keyvalue(&args, context)?);
-    }
+    builder = kept(builder, &args, context)?;
     if !args.dry_run {
         builder = builder.store(context.store()?);
     }
@@ -165,14 +166,29 @@ pub(crate) async fn run(args: Args, context: &Context) -> Done {
     Ok(signal.map_or(code, signal::end_by))
 }
 
-/// The buckets of the settings, and over them those of `--keyvalue`.
-fn keyvalue(args: &Args, context: &Context) -> Result<Arc<dyn KeyValue>, Error> {
-    let mut buckets = context.settings()?.keyvalue.clone();
-    for flag in &args.keyvalue {
-        let hint = "such as `--keyvalue notes=memory` or `--keyvalue notes=redis:env:NOTES_URL`";
-        buckets.flag(flag).map_err(|why| Error::bad(format!("`--keyvalue`: {why}"), hint))?;
+/// Where buckets and containers are kept: as the settings say, and over them the flags.
+fn kept(mut builder: Builder, args: &Args, context: &Context) -> Result<Builder, Error> {
+    let settings = context.settings()?;
+    if !args.keyvalue.is_empty() {
+        let mut buckets = settings.keyvalue.clone();
+        for flag in &args.keyvalue {
+            let hint =
+                "such as `--keyvalue notes=memory` or `--keyvalue notes=redis:env:NOTES_URL`";
+            buckets.flag(flag).map_err(|why| Error::bad(format!("`--keyvalue`: {why}"), hint))?;
+        }
+        builder = builder.keyvalue(Arc::new(context.buckets(&buckets)?));
     }
-    Ok(Arc::new(context.buckets(&buckets)?))
+    if !args.blobstore.is_empty() {
+        let mut containers = settings.blobstore.clone();
+        for flag in &args.blobstore {
+            let hint = "such as `--blobstore pages=memory` or `--blobstore pages=folder:./pages`";
+            let bad = |why| Error::bad(format!("`--blobstore`: {why}"), hint);
+            containers.flag(flag).map_err(bad)?;
+        }
+        let containers = stores::containers(&context.home()?, &containers);
+        builder = builder.blobstore(Arc::new(containers));
+    }
+    Ok(builder)
 }
 
 /// The text of `--input`.

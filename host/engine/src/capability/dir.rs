@@ -327,6 +327,16 @@ impl Mounts {
         Ok(())
     }
 
+    /// A link is made. It may lead to what lies below its own folder and nowhere else: a link that climbs could be moved to
+    /// where it leads out, and be followed by whoever is granted its path later.
+    fn symlink(&self, number: usize, target: &str) -> Result<(), Stop> {
+        self.may(number, Access::ReadWrite)?;
+        if !leads_down(target) {
+            return Err(Stop::NotPermitted);
+        }
+        self.create(number, Access::ReadWrite)
+    }
+
     /// Something that is there is changed.
     fn change(&self, number: usize) -> Result<(), Stop> {
         let mount = self.may(number, Access::ReadWrite)?;
@@ -362,8 +372,13 @@ impl Mounts {
         self.create(to, Access::ReadWrite)
     }
 
-    fn rename(&self, from: usize, to: usize) -> Result<(), Stop> {
+    /// Something moves; `link` is where it leads, if it is a link.
+    fn rename(&self, from: usize, to: usize, link: Option<&str>) -> Result<(), Stop> {
         self.may(from, Access::ReadWrite)?;
+        // A link of the host's that climbs stays where the host put it.
+        if link.is_some_and(|target| !leads_down(target)) {
+            return Err(Stop::NotPermitted);
+        }
         self.change(to)?;
         if from == to { Ok(()) } else { self.remove(from) }
     }
@@ -446,6 +461,13 @@ impl Mounts {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(file));
         Ok(())
     }
+}
+
+/// Whether a link with this target leads below its own folder, wherever that is moved to.
+fn leads_down(target: &str) -> bool {
+    use std::path::Component;
+    let mut parts = std::path::Path::new(target).components();
+    parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 impl Drop for Mounts {

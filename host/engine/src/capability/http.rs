@@ -8,6 +8,7 @@
 mod body;
 mod connect;
 mod headers;
+mod idempotency;
 mod pool;
 mod rate;
 
@@ -45,6 +46,7 @@ pub(crate) struct Egress {
     resolver: Resolver,
     /// Made with the first request: most calls make none.
     pool: Option<Arc<Pool>>,
+    keys: idempotency::Keys,
 }
 
 /// Where a request goes, after its spelling was checked.
@@ -76,8 +78,8 @@ impl Target {
 }
 
 impl Egress {
-    pub(crate) fn new(scene: Arc<Scene>, resolver: Resolver) -> Self {
-        Self { scene, resolver, pool: None }
+    pub(crate) fn new(scene: Arc<Scene>, resolver: Resolver, keyed: Arc<[HttpScope]>) -> Self {
+        Self { scene, resolver, pool: None, keys: idempotency::Keys::new(keyed) }
     }
 
     /// The target of a request, if the grant has it, and the narrowest scope that covers it.
@@ -181,6 +183,10 @@ impl WasiHttpHooks for Egress {
         } else {
             Err(Error::ConnectionLimitReached)
         };
+        if let Ok((target, _)) = &target {
+            let server = (target.scheme(), target.host.as_str(), target.port);
+            self.keys.put(&self.scene, server, &mut request);
+        }
         let client = Client {
             scene: Arc::clone(&self.scene),
             resolver: self.resolver.clone(),

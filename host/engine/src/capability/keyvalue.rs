@@ -14,6 +14,7 @@ use longshore_ports::{KeyValue, KeyValueError, Quota, Stored};
 use wasmtime::component::Resource;
 
 use crate::call::Scene;
+use crate::capability::blobstore::{Held, Holdings};
 use crate::host::Host;
 use crate::limiter::LimitHit;
 
@@ -41,6 +42,8 @@ pub struct Cas {
     bucket: Bucket,
     key: String,
     seen: Option<Vec<u8>>,
+    /// What it holds of the host's memory.
+    held: Held,
 }
 
 /// Why an operation gave nothing; each draft has a type of its own for it.
@@ -110,6 +113,15 @@ impl Shelf {
 
     fn within(&self, name: LimitName, bytes: usize) -> wasmtime::Result<()> {
         if bytes as u64 > self.limit(name) { self.hit(name) } else { Ok(()) }
+    }
+
+    /// Counts a value that is kept for the guest: all of them together may be no more than one bucket.
+    fn hold(&self, holdings: &Arc<Holdings>, value: Option<&[u8]>) -> wasmtime::Result<Held> {
+        let bytes = value.map_or(0, <[u8]>::len) as u64;
+        match holdings.hold(bytes, self.limit(LimitName::KeyvalueBytes)) {
+            Some(held) => Ok(held),
+            None => self.hit(LimitName::KeyvalueBytes),
+        }
     }
 
     fn used(&self, bucket: &Bucket, access: Access) {
@@ -227,7 +239,7 @@ impl Shelf {
 
     async fn swap(&self, cas: &Cas, value: &[u8]) -> Answer<bool> {
         self.within(LimitName::KeyvalueValueBytes, value.len())?;
-        let Cas { bucket, key, seen } = cas;
+        let Cas { bucket, key, seen, .. } = cas;
         let work = |store: Arc<dyn KeyValue>, quota| async move {
             store.swap(&bucket.name, key, seen.as_deref(), value, quota).await
         };

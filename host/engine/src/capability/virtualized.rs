@@ -25,6 +25,10 @@ const ALLOWED: &[&str] = &[
 
 /// Refuses what a workflow must leave to its actions.
 pub(crate) fn check(compiled: &Compiled, grant: &Grant) -> Result<(), Error> {
+    let later = |import: &String| import.starts_with("wasi:") && import.contains("@0.3");
+    if compiled.imports().iter().any(later) {
+        return Err(Error::AsyncWorkflow { name: compiled.name().to_owned() });
+    }
     let foreign = |import: &&String| {
         let interface = import.split('@').next().unwrap_or(import);
         !compiled.unmet().contains(import)

@@ -88,7 +88,7 @@ async fn first(scene: &Scene, steps: &[u32]) -> wasmtime::Result<Interrupted<usi
     }
 }
 
-pub(super) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
+pub(crate) fn stop_what_runs(scene: &Scene) -> wasmtime::Result<()> {
     for child in scene.ledger().attached(scene.id) {
         if let Some(children) = scene.cx.children() {
             children.cancel(child);

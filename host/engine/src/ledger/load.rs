@@ -1,7 +1,7 @@
 //! From a run's history to the ledger with which it goes on.
 
 use longshore_journal::Entry;
-use longshore_model::{CallId, Event, Usage};
+use longshore_model::{CallId, Continues, Event, Usage};
 
 use super::{Came, Flow, Ledger, Moment, Open, Recorded, Request, Settled, State};
 
@@ -84,17 +84,20 @@ impl State {
                 let what = Came::Answer(answered.answer.clone());
                 self.flow(answered.call).settled.insert(answered.step, Settled { at, what });
             }
-            Event::RunStarted(start) => {
-                let Some(before) = &start.continues else { return };
-                for signal in &before.signals {
-                    self.apply(at, &Event::Signalled(Box::new(signal.clone())));
-                }
-                if let Some(cancel) = &before.cancel {
-                    self.apply(at, &Event::CancelRequested(cancel.clone()));
-                }
-            }
+            Event::RunStarted(start) => self.inherit(at, start.continues.as_deref()),
             Event::Logged(logged) => self.flow(logged.call).lines += 1,
             other => self.apply(at, other),
+        }
+    }
+
+    /// Enters what the run before left.
+    fn inherit(&mut self, at: Moment, before: Option<&Continues>) {
+        let Some(before) = before else { return };
+        for signal in &before.signals {
+            self.apply(at, &Event::Signalled(Box::new(signal.clone())));
+        }
+        if let Some(cancel) = &before.cancel {
+            self.apply(at, &Event::CancelRequested(cancel.clone()));
         }
     }
 

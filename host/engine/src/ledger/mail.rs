@@ -111,8 +111,8 @@ impl State {
                 payload: payload.clone(),
                 id: None,
             };
-            left.extend(mail.received.iter().map(|(at, payload)| (*at, signal(payload))));
-            // Those that met who waited for them, and were not taken from there.
+            // First those that met who waited for them, and were not taken from there: of two that came in one moment, because
+            // the run before left them, they are the first.
             for (place, at) in &mail.met {
                 let flow = self.flows.get(&place.0);
                 let settled = flow.and_then(|flow| flow.settled.get(&place.1));
@@ -121,6 +121,7 @@ impl State {
                     left.push((*at, signal(payload)));
                 }
             }
+            left.extend(mail.received.iter().map(|(at, payload)| (*at, signal(payload))));
         }
         left.sort_by_key(|(at, _)| *at);
         left.into_iter().map(|(_, signal)| signal).collect()

@@ -28,8 +28,14 @@ enum Look {
 }
 
 impl Ledger {
-    /// Waits for the first of `steps`, and says which of them it is.
+    /// Waits for the first of `steps`, and says which of them it is. The workflow does nothing else meanwhile.
     pub(crate) async fn wait(&self, scene: &Scene, steps: &[u32]) -> Result<usize, Stop> {
+        let _held = scene.turns.hold();
+        self.wait_for(scene, steps).await
+    }
+
+    /// The same beside other waits: see [`crate::turns`].
+    pub(crate) async fn wait_for(&self, scene: &Scene, steps: &[u32]) -> Result<usize, Stop> {
         let patience = scene.cx.patience();
         let began = self.run.now();
         loop {

@@ -135,7 +135,8 @@ fn scope(kind: CapabilityKind, table: &Table<'_>) -> Option<Scope> {
         K::Dir => &["path", "access"],
         K::Scratch => &["path"],
         K::Keyvalue | K::Blobstore => &["name", "access"],
-        K::Http | K::Tcp | K::Udp | K::Dns | K::Listen => &["scope"],
+        K::Http => &["scope", "idempotency-key"],
+        K::Tcp | K::Udp | K::Dns | K::Listen => &["scope"],
         K::Exec => &["program", "arguments"],
     };
     let known: Vec<_> = keys.iter().copied().chain(["reason", "optional"]).collect();
@@ -201,7 +202,8 @@ pub fn access(item: &Item<'_>) -> Option<Access> {
 fn request(table: &Table<'_>, scope: Option<Scope>) -> Option<Request> {
     let reason = table.need("reason").and_then(|item| checked(&item, check::reason));
     let optional = table.boolean("optional", false);
-    Some(Request { scope: scope?, reason: reason?, optional })
+    let idempotency_key = table.boolean("idempotency-key", false);
+    Some(Request { scope: scope?, reason: reason?, optional, idempotency_key })
 }
 
 /// Limits by name, as manifests want them and policies cap them.

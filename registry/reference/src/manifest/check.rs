@@ -58,6 +58,9 @@ fn requests(requests: &[Request]) -> Checked {
     for request in requests {
         scope(&request.scope)?;
         reason(&request.reason)?;
+        if request.idempotency_key && !matches!(request.scope, Scope::Http(_)) {
+            return Err(format!("`{}` has no `idempotency-key`: only HTTP has", request.scope));
+        }
         if !seen.insert(key(&request.scope)) {
             return Err(format!("`{}` is asked for twice", request.scope));
         }

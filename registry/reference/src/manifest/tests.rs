@@ -343,8 +343,11 @@ proptest! {
     ) {
         let mut seen = std::collections::BTreeSet::new();
         let requests = scopes.into_iter().filter(|(scope, ..)| seen.insert(check::key(scope)));
-        let requests =
-            requests.map(|(scope, reason, optional)| Request { scope, reason, optional }).collect();
+        let request = |(scope, reason, optional)| {
+            let idempotency_key = optional && matches!(scope, Scope::Http(_));
+            Request { scope, reason, optional, idempotency_key }
+        };
+        let requests = requests.map(request).collect();
         let mut manifest = Manifest { build: None, requests, ..full() };
         manifest.risk = None;
         manifest.package.description = description;

@@ -1,7 +1,7 @@
-//! Buckets of keys and values where the operator says: in a file that outlives the process, on a server, or nowhere; and
-//! what is said when that cannot be.
+//! Buckets of keys and values, and containers of objects, where the operator says: in files that outlive the process, on a
+//! server, or nowhere; and what is said when that cannot be.
 
-use longshore_test_support::redis;
+use longshore_test_support::{postgres, redis};
 use serde_json::{Value, json};
 
 use crate::artifacts::{guest, with_manifest};
@@ -134,5 +134,72 @@ fn a_bucket_on_a_server_is_shared_and_its_password_is_seen_nowhere() {
     for said in [well, down.to_string(), journal, ill.to_string()] {
         assert!(!said.contains(redis::PASSWORD), "{said}");
     }
+    desk.every_run_is_closed();
+}
+
+#[test]
+fn a_container_survives_from_one_process_to_the_next_in_a_folder_of_the_home() {
+    let desk = Desk::new();
+    let asks =
+        "[[capabilities.blobstore]]\nname = \"pages\"\naccess = \"rw\"\nreason = \"keeps\"\n";
+    desk.write("blobs.wasm", with_manifest(&guest("blobs"), asks));
+    let on = |commands: Value, flags: &[&str]| {
+        let input = json!(["pages", commands]).to_string();
+        let run = ["run", "blobs.wasm", "-f", "on", "--input", &input, "--allow"];
+        value(&desk.run(&[&run[..], &["blobstore=pages:rw"], flags].concat()))
+    };
+    let write = json!([["create"], ["write", "../a", "hello"], ["fill", "large", "100000"]]);
+    assert_eq!(on(write, &[]), json!(["pages", "", ""]));
+    let read = || json!([["get", "../a"], ["stream", "large"], ["names"]]);
+    assert_eq!(on(read(), &[]), json!(["hello", "100000", "../a,large"]));
+    assert!(desk.state().join("blobs/c-pages/objects").is_dir());
+    let gone = "error: no such container";
+    let elsewhere = on(read(), &["--blobstore", "pages=memory"]);
+    assert_eq!(elsewhere, json!([gone, gone, gone]));
+    let path = format!("pages=folder:{}", desk.at("pages").display());
+    assert_eq!(on(json!([["create"]]), &["--blobstore", &path]), json!(["pages"]));
+    assert!(desk.at("pages/c-pages").is_dir());
+    let nowhere = on(json!([["create"]]), &["--blobstore", "pages=none"]);
+    assert_eq!(nowhere, json!([gone]));
+    let settings = "[blobstore.pages]\nbackend = \"folder\"\nmax-objects = 2\nmax = 1\n";
+    std::fs::write(desk.state().join("config.toml"), settings).unwrap();
+    let wrong = desk.run(&["run", "blobs.wasm", "-f", "on", "--input", "[]"]);
+    assert!(
+        wrong.stderr.contains("error[LS-CFG-001]") && wrong.stderr.contains(":4:1:"),
+        "{wrong}"
+    );
+    std::fs::write(desk.state().join("config.toml"), settings.replace("max = 1\n", "")).unwrap();
+    let input = json!(["pages", [["write", "third", "v"]]]).to_string();
+    let full =
+        ["run", "blobs.wasm", "-f", "on", "--input", &input, "--allow", "blobstore=pages:rw"];
+    let full = desk.run(&full);
+    assert!(full.status == Some(6) && full.stderr.contains("blobstore-objects"), "{full}");
+    desk.every_run_is_closed();
+}
+
+/// Three processes that count in one bucket at once, in steps of one.
+fn counts_together(desk: &Desk, flags: &[&str]) {
+    let commands: Vec<_> = (0..20).map(|_| json!(["count", "n", "1"])).collect();
+    let input = json!(["notes", commands]).to_string();
+    let run = ["run", "stores.wasm", "-f", "on", "--input", &input, "--allow", "keyvalue=notes:rw"];
+    let all = [&run[..], flags].concat();
+    let started = [(); 3].map(|()| desk.start(&all));
+    for process in started {
+        let said = process.wait_with_output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    }
+    let sum = on(desk, &json!([["get", "n"], ["keys"]]), flags);
+    assert_eq!(value(&sum), json!(["60", "1"]));
+}
+
+#[test]
+fn processes_that_count_at_once_lose_nothing_wherever_the_bucket_is() {
+    let (Some(cache), Some(database)) = (redis::shared(), postgres::shared()) else { return };
+    let mut desk = desk();
+    desk.set("CACHE_URL", &cache.database());
+    desk.set("DATABASE_URL", &database.database());
+    counts_together(&desk, &[]);
+    counts_together(&desk, &["--keyvalue", "notes=redis:env:CACHE_URL"]);
+    counts_together(&desk, &["--keyvalue", "notes=postgres:env:DATABASE_URL"]);
     desk.every_run_is_closed();
 }

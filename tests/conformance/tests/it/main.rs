@@ -21,6 +21,7 @@ mod hosts;
 mod input;
 mod kills;
 mod lies;
+mod moving;
 mod offline;
 mod private;
 mod published;

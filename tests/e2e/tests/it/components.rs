@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use longshore::reference::Manifest;
 use longshore::{Class, Request, Target};
 
 use crate::artifacts::{ACTION, guest, wat, with_manifest, with_section};
-use crate::stage::{Stage, ask};
+use crate::stage::{Stage, allow, ask};
 
 /// An action `answer: func() -> u32` that gives 42.
 pub(crate) const ANSWER: &str = r#"(component
@@ -263,4 +264,49 @@ async fn a_component_that_only_passes_an_import_on_does_not_bring_the_host_down(
             Err(error) => assert!(error.code().starts_with("LS-ENG-"), "{error:?}"),
         }
     }
+}
+
+/// A component composed of one part, which reads the clock; `section` is the part's own manifest.
+fn bundle(section: &str) -> Vec<u8> {
+    wat(&format!(
+        r#"(component
+          (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock (export "now" (func (result u64)))))
+          (component $part
+            {section}
+            (import "wasi:clocks/monotonic-clock@0.2.0" (instance $own (export "now" (func (result u64)))))
+            (core func $now (canon lower (func $own "now")))
+            (core module $m (import "host" "now" (func $now (result i64)))
+              (func (export "tell") (result i64) (call $now)))
+            (core instance $i (instantiate $m (with "host" (instance (export "now" (func $now))))))
+            (func (export "tell") (result u64) (canon lift (core func $i "tell"))))
+          (instance $i (instantiate $part (with "wasi:clocks/monotonic-clock@0.2.0" (instance $clock))))
+          (export "tell" (func $i "tell")))"#
+    ))
+}
+
+#[tokio::test]
+async fn a_part_of_a_bundle_has_no_more_than_its_own_manifest_asks_for() {
+    let stage = Stage::new();
+    let of = |asks: &str| {
+        let manifest = Manifest::from_toml(&format!("{ACTION}{asks}"), "longshore.toml").unwrap();
+        let text = String::from_utf8(manifest.to_canonical()).unwrap();
+        format!("(@custom \"longshore:manifest\" \"{}\")", text.replace('"', "\\22"))
+    };
+    let clock = "[capabilities.clock]\nreason = \"to tell the time\"\n";
+    let tried = |name: &str, section: &str, flags: &[&str]| {
+        let target = stage.file(name, bundle(section));
+        ask(&target, "tell", "[]").allow(allow(flags))
+    };
+    // It asks for nothing, and would share what the bundle is granted.
+    let error = stage.rejected(&tried("narrow.wasm", &of(""), &["clock"])).await;
+    assert_eq!((error.code(), error.class()), ("LS-ENG-022", Class::Grant), "{error}");
+    assert!(error.to_string().contains("`clock`"), "{error}");
+    // It asks for the same, or is the bundle's own code; and what its imports cannot use is no matter.
+    for (name, section) in [("same.wasm", of(clock)), ("own.wasm", String::new())] {
+        let ran = stage.run(&tried(name, &section, &["clock"])).await;
+        assert!(ran.value().is_u64(), "{name}");
+    }
+    // Nothing is granted to the bundle, so nothing is shared, and nothing runs either.
+    let (error, _) = stage.refused(&tried("narrow.wasm", &of(""), &[])).await;
+    assert_eq!(error.code(), "LS-POL-010");
 }

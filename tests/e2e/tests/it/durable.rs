@@ -1,6 +1,7 @@
 //! Workflows that outlive their host: every word of theirs, crashes at every entry of the journal, and what is counted outside.
 
 mod bounds;
+mod chorus;
 mod crashes;
 mod harbour;
 mod histories;

@@ -3,8 +3,9 @@
 
 use longshore::model::{CapabilityKind, Effect, Event, FaultKind, LimitName};
 use longshore_test_support::hostile::{self, Artifact, Lie};
-use longshore_test_support::http::StaticSite;
+use longshore_test_support::http::{Seen, StaticSite};
 
+use crate::artifacts::{ACTION, guest, with_manifest};
 use crate::capabilities::info;
 use crate::stage::{Ran, Stage, allow, ask, both, ceiling};
 
@@ -191,4 +192,50 @@ async fn a_server_that_is_down_or_breaks_off_is_the_operations_failure_not_a_fau
         assert!(ran.failure()["code"].as_str().unwrap().starts_with("http"), "{address}");
         assert!(ran.names().contains(&"effect-ended"));
     }
+}
+
+#[tokio::test]
+async fn requests_that_change_something_carry_the_key_of_their_step_where_the_author_asks() {
+    let (stage, site) = (Stage::new(), site());
+    let address = site.address();
+    let asks = format!(
+        "[capabilities.clock]\nreason = \"std\"\noptional = true\n\
+         [capabilities.random]\nreason = \"std\"\noptional = true\n\
+         [[capabilities.http]]\nscope = \"http://{address}/page\"\nreason = \"orders\"\n\
+         idempotency-key = true\n\
+         [[capabilities.http]]\nscope = \"http://{address}/other\"\nreason = \"reads\"\n"
+    );
+    let target =
+        stage.file("keyed.wasm", with_manifest(&guest("egress"), &format!("{ACTION}{asks}")));
+    let policy = allow(&[&format!("http=http://{address}")]);
+    let keys = async |function: &str, input: serde_json::Value| {
+        let before = site.requests().len();
+        let request = ask(&target, function, input.to_string()).allow(policy.clone());
+        let ran = stage.run(&request).await;
+        assert!(ran.report.outcome.is_ok(), "{:?}", ran.report.outcome);
+        let header = |seen: &Seen| {
+            let named =
+                |(name, _): &&(String, String)| name.eq_ignore_ascii_case("idempotency-key");
+            let found: Vec<_> = seen.headers.iter().filter(named).map(|(_, v)| v.clone()).collect();
+            assert!(found.len() <= 1, "{found:?}");
+            found.into_iter().next()
+        };
+        let keys: Vec<_> = site.requests()[before..].iter().map(header).collect();
+        (ran.report.run.to_string(), keys)
+    };
+    let [page, other] = ["/page", "/other"].map(|path| site.url(path));
+    let (run, sent) =
+        keys("post-each", serde_json::json!([[page, format!("{page}?n=2"), page, other, page]]))
+            .await;
+    let key = |text: &str| Some(format!("{run}/0{text}"));
+    // The second to one URL is another request; the fourth is not of the scope.
+    assert_eq!(sent, [key(""), key(""), key("/2"), None, key("/3")]);
+    let (again, sent) = keys("post-each", serde_json::json!([[page]])).await;
+    assert_eq!(sent, [Some(format!("{again}/0"))]);
+    assert_ne!(again, run, "each run has its own");
+    let (_, sent) = keys("send", serde_json::json!(["GET", page, [], ""])).await;
+    assert_eq!(sent, [None], "a request that changes nothing needs none");
+    let own = serde_json::json!(["POST", page, [["Idempotency-Key", "mine"]], "x"]);
+    let (_, sent) = keys("send", own).await;
+    assert_eq!(sent, [Some("mine".to_owned())]);
 }

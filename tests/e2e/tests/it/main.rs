@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod artifacts;
+mod blobs;
 mod caches;
 mod capabilities;
 mod commands;

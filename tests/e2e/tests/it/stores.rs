@@ -1,8 +1,13 @@
 //! What the host keeps for its guests: buckets of keys and values by grant and within quotas, log lines, a budget of money.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use longshore::Target;
 use longshore::model::{CapabilityKind, Effect, Event, FaultKind, LimitName};
 use longshore::policy::Policy;
+use longshore::ports::KeyValue;
+use longshore_stores::{Address, Authorities, PostgresKeyValue, RedisKeyValue};
 use serde_json::{Value, json};
 
 use crate::artifacts::{ACTION, guest, with_manifest};
@@ -186,4 +191,31 @@ async fn money_is_spent_only_where_manifest_and_operator_agree_and_is_in_the_rec
     let ran = stage.run(&charge(&[400, 101]).allow(agreed)).await;
     ran.hit(FaultKind::Budget, LimitName::SpendMicros);
     assert_eq!(ran.report.usage.spent_micros, 400, "the charge beyond it is not made");
+}
+
+/// Stores on a port that takes connections and never says a word.
+fn silent(port: u16) -> [Arc<dyn KeyValue>; 2] {
+    let at = |url: &str| Address::new(&url.replace("PORT", &port.to_string())).unwrap();
+    let none = Authorities::default();
+    let redis = RedisKeyValue::new(at("redis://127.0.0.1:PORT"), "test", none.clone()).unwrap();
+    let postgres = PostgresKeyValue::new(at("postgres://a@127.0.0.1:PORT/d"), "test", none);
+    [Arc::new(redis), Arc::new(postgres.unwrap())]
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_is_told_well_before_the_deadline_of_the_call() {
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for store in silent(deaf.local_addr().unwrap().port()) {
+        let stage = Stage::with(|builder| builder.keyvalue(store));
+        stores(&stage);
+        for commands in [json!([["get", "a"]]), json!([["set", "a", "1"]])] {
+            let policy = both(granted(), ceiling(LimitName::DeadlineMs, 2_000));
+            let started = Instant::now();
+            let ran = on(&stage, "notes", commands, policy).await;
+            let told = ran.failure();
+            let told = told.as_str().unwrap();
+            assert!(told.starts_with("unavailable, try again: nothing within"), "{told}");
+            assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        }
+    }
 }

@@ -49,6 +49,11 @@ pub mod egress {
         (well, first)
     }
 
+    /// Posts to each URL, one after the other: the statuses.
+    pub fn post_each(urls: Vec<String>) -> Result<Vec<u16>, Failure> {
+        urls.iter().map(|url| Ok(Request::new("POST", url.as_str()).send()?.status)).collect()
+    }
+
     /// Says so many log lines.
     pub fn say_many(times: u32) {
         for _ in 0..times {

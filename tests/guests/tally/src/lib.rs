@@ -16,7 +16,7 @@ use exports::fixtures::tally::tally::Guest;
 use fixtures::ledger::ledger;
 use fixtures::steps::steps;
 use longshore::workflow::lineage::{self, Refusal};
-use longshore::workflow::{dynamic, signals, timers};
+use longshore::workflow::{children, dynamic, signals, timers};
 
 const STEPS: &str = "fixtures:steps/steps@0.1.0";
 
@@ -64,6 +64,15 @@ impl Guest for Tally {
             return (sum, lineage::number());
         }
         refused(&format!(r#"{{"left":{},"sum":{sum}}}"#, left - 1))
+    }
+
+    fn mother(left: u32) -> String {
+        let arguments = format!(r#"{{"left":{left},"sum":0}}"#);
+        let child = children::start("fixtures:tally/tally@0.1.0", "rounds", &arguments, false);
+        match child.and_then(|child| child.wait()) {
+            Ok(result) => result,
+            Err(error) => format!("{}: {}", error.code, error.message),
+        }
     }
 
     fn relay(left: u32, mut got: Vec<String>) -> Vec<String> {

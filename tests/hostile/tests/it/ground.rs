@@ -1,6 +1,7 @@
 //! The ground that attacks are carried out on: one host for each way of allocating, kept for all attacks, so that what one of them
 //! leaves behind is seen; a neighbour that works meanwhile; and the footprint of the process before and after.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -18,12 +19,13 @@ use crate::stage::{Ran, Stage, allow, ask, both, ceiling};
 
 /// The longest that an attack may take before we say that it hung the host.
 const HANGS: Duration = Duration::from_secs(60);
-/// What a process may hold more after attacks than before, in bytes: allocators keep some of what is freed.
-const SLACK: u64 = 48 << 20;
+/// What a process may hold more after attacks than before, in bytes: allocators keep some of what is freed, even when asked not to.
+const SLACK: u64 = 24 << 20;
 /// How often each attack is repeated once the host is warm.
 const REPEATS: usize = 2;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    give_back();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     // Threads that wait for work end soon, so that one that never ends is seen.
     builder.worker_threads(2).enable_all().thread_keep_alive(Duration::from_millis(200));
@@ -32,11 +34,20 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static GROUNDS: LazyLock<[Ground; 2]> = LazyLock::new(|| {
     // Built before anything is timed.
     GUESTS.iter().for_each(|name| drop(built(name)));
-    [Allocation::OnDemand, Allocation::Pooling].map(|allocation| Ground {
-        allocation,
-        stage: Stage::with(|b| b.allocation(allocation).resolver(Resolver::new(Liar::default()))),
-    })
+    [Allocation::OnDemand, Allocation::Pooling]
+        .map(|allocation| Ground { allocation, stage: stage(allocation) })
 });
+/// A host that keeps buckets and containers in its home.
+fn stage(allocation: Allocation) -> Stage {
+    let home = tempfile::tempdir().unwrap();
+    let (keys, blobs) = crate::stores::stores(home.path());
+    Stage::at(home, |builder| {
+        let builder = builder.allocation(allocation).keyvalue(keys).blobstore(blobs);
+        let builder = builder.resolver(Resolver::new(Liar::default()));
+        builder.vault(Arc::new(crate::secrets::Kept))
+    })
+}
+
 /// The footprint is the whole process's: attacks go one by one.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -69,9 +80,14 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// The guest in `tests/hostile-guests/<name>`.
+    /// The guest in `tests/hostile-guests/<name>`: as it was built on one ground, and on the other asking for the oldest version
+    /// of every interface of WASI, so that no attack goes another way through an older door.
     pub(crate) fn guest(&self, name: &str) -> Target {
-        self.stage.file(&format!("{name}.wasm"), built(name))
+        let bytes = match self.allocation {
+            Allocation::OnDemand => built(name),
+            Allocation::Pooling => older(name),
+        };
+        self.stage.file(&format!("{name}.wasm"), bytes)
     }
 
     /// The guest in `tests/hostile-guests/wat/<name>.wat`.
@@ -96,11 +112,39 @@ impl Ground {
 }
 
 /// The guests in Rust.
-const GUESTS: [&str; 4] = ["paths", "host", "http", "sockets"];
+const GUESTS: [&str; 8] =
+    ["paths", "host", "http", "sockets", "secrets", "programs", "probes", "stores"];
 
 fn built(name: &str) -> Vec<u8> {
     let folder = workspace().join("tests/hostile-guests").join(name);
     std::fs::read(guests::build_in(&folder, &format!("hostile-{name}"))).unwrap()
+}
+
+/// The same guest, with the oldest version in the name of each interface of WASI that it imports.
+fn older(name: &str) -> Vec<u8> {
+    static OLDER: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut known = OLDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let text = wasmprinter::print_bytes(built(name)).unwrap();
+        // Modules within import by such names too, but functions and not instances.
+        let (mut parts, mut changed) = (text.split("(import \"wasi:"), 0);
+        let mut older = parts.next().unwrap().to_owned();
+        for part in parts {
+            older.push_str("(import \"wasi:");
+            match part.split_once('"') {
+                Some((import, rest)) if rest.starts_with(" (instance") => {
+                    let (interface, version) = import.split_once('@').unwrap();
+                    assert!(version.starts_with("0.2."), "{import}");
+                    older.push_str(&format!("{interface}@0.2.0\"{rest}"));
+                    changed += 1;
+                }
+                _ => older.push_str(part),
+            }
+        }
+        assert!(changed > 5, "it imports nothing that could be older");
+        wat(&older)
+    };
+    known.entry(name.to_owned()).or_insert_with(make).clone()
 }
 
 /// It is refused as a component that cannot run here, before anything runs.
@@ -222,6 +266,26 @@ impl Drop for Neighbour {
     }
 }
 
+/// Asks the allocator for what it holds and nobody uses: what a thread freed stays in its arena otherwise, and looks like a leak.
+fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called at any time, from any thread; what is in use it does not touch.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Has the allocator give large blocks back at once. Left to itself it keeps the largest that it ever freed, up to 32 MiB for
+/// each thread.
+fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    for option in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        // SAFETY: it changes what the allocator does from now on, and nothing that it gave out.
+        let done = unsafe { libc::mallopt(option, 1 << 20) };
+        assert_eq!(done, 1);
+    }
+}
+
 /// What this process holds.
 #[derive(Clone, Copy, Debug)]
 struct Footprint {
@@ -232,6 +296,7 @@ struct Footprint {
 
 impl Footprint {
     fn now() -> Self {
+        trim();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();

@@ -10,15 +10,19 @@ mod calls;
 mod ground;
 mod http;
 mod paths;
+mod probes;
+mod programs;
 #[path = "../../../e2e/tests/it/publish.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod publish;
 mod resources;
+mod secrets;
 mod server;
 mod sockets;
 #[path = "../../../e2e/tests/it/stage.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end tests, which use more of it")]
 mod stage;
+mod stores;
 mod values;
 
 /// One test for each attack. The function that it calls matches on the family's attacks: what has no end there does not compile.

@@ -91,7 +91,13 @@ pub(crate) async fn meet(ground: &Ground, attack: Paths) {
     drop(swapping);
     refused(&ran, expected(attack));
     if attack == Paths::ReplacedDirectory {
-        // The link now stands where the grant pointed to: the next run must not follow it.
+        // It could not put a link where the grant pointed to, so no later run is led through one, whatever it is granted.
+        let other = data.join("other");
+        assert!(other.symlink_metadata().is_err(), "a link was planted");
+        let alone = request(ground, attack, &[rw("/other", "data/other")]);
+        ground.stage.host.request(&alone).await.expect_err("there is nothing to be granted");
+        // And where somebody else did, a component that may have been it is not led there.
+        symlink("../outside", &other).unwrap();
         let request = request(ground, attack, &grants);
         let error = ground.stage.host.request(&request).await.expect_err("it must not run");
         assert!(error.to_string().contains("data/other"), "{error:#?}");
@@ -155,7 +161,7 @@ fn expected(attack: Paths) -> &'static str {
             "from outside: not-permitted, to outside: not-permitted, \
              of a link that leads out: invalid"
         }
-        Paths::ReplacedDirectory => "replaced; before that no-entry",
+        Paths::ReplacedDirectory => "not-permitted",
         Paths::Pipe => "not-permitted",
         Paths::HardLinkToWrite => "not-permitted",
         Paths::RenameOut => "out: not-permitted, in: not-permitted",

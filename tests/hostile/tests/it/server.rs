@@ -95,11 +95,14 @@ fn serve(mut stream: TcpStream, stop: &AtomicBool, seen: &Seen) -> io::Result<()
     }
     let text = String::from_utf8_lossy(&request).into_owned();
     let path = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    answer(&mut stream, path.split('?').next().unwrap_or_default(), stop)?;
+    let path = path.split('?').next().unwrap_or_default();
+    // What is bound to a path is asked for below it.
+    let path = path.strip_prefix("/page").unwrap_or(path);
+    answer(&mut stream, path, &text, stop)?;
     stream.shutdown(Shutdown::Write)
 }
 
-fn answer(to: &mut TcpStream, path: &str, stop: &AtomicBool) -> io::Result<()> {
+fn answer(to: &mut TcpStream, path: &str, asked: &str, stop: &AtomicBool) -> io::Result<()> {
     let ever = || !stop.load(Ordering::Relaxed);
     let pause = || std::thread::sleep(Duration::from_millis(20));
     let ok = b"HTTP/1.1 200 OK\r\n";
@@ -150,6 +153,7 @@ fn answer(to: &mut TcpStream, path: &str, stop: &AtomicBool) -> io::Result<()> {
             b"x-trailer: and more\r\n",
             &ever,
         ),
+        "/echo" => to.write_all(echo(asked).as_bytes()),
         "/redirect" | "/redirect-away" => {
             let port = to.local_addr()?.port();
             let host = if path == "/redirect" { "127.0.0.1" } else { "127.0.0.2" };
@@ -161,6 +165,17 @@ fn answer(to: &mut TcpStream, path: &str, stop: &AtomicBool) -> io::Result<()> {
             to.write_all(format!("{head}{}\r\n\r\n{SECRET}", SECRET.len()).as_bytes())
         }
     }
+}
+
+/// An answer whose headers repeat the authorization that was sent.
+fn echo(asked: &str) -> String {
+    let sent = asked.lines().find_map(|line| line.strip_prefix("authorization: "));
+    let sent = sent.unwrap_or("nothing");
+    let plain = sent.trim_start_matches("Bearer ");
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\
+         location: http://127.0.0.2/{plain}\r\nx-echo: {sent}\r\n\r\n"
+    )
 }
 
 /// Writes `start`, then `more`, then a byte at a time for ever.

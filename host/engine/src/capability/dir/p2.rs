@@ -261,13 +261,20 @@ impl HostDescriptor for Host {
         new_path: String,
     ) -> FsResult<()> {
         let (mounts, from) = self.mounted(&fd)?;
-        mounts.rename(from, mount_of(self.table.get(&new_fd)?))?;
+        let borrowed = Resource::new_borrow(fd.rep());
+        let link = HostDescriptor::readlink_at(&mut self.inner(), borrowed, path.clone()).await;
+        let link = link.or_else(|error| match error.downcast_ref() {
+            // One that leads out; where, is not told.
+            Some(ErrorCode::NotPermitted) => Ok("/".to_owned()),
+            _ => Err(error),
+        });
+        mounts.rename(from, mount_of(self.table.get(&new_fd)?), link.ok().as_deref())?;
         HostDescriptor::rename_at(&mut self.inner(), fd, path, new_fd, new_path).await
     }
 
     async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
         let (mounts, mount) = self.mounted(&fd)?;
-        mounts.create(mount, longshore_model::Access::ReadWrite)?;
+        mounts.symlink(mount, &target)?;
         HostDescriptor::symlink_at(&mut self.inner(), fd, target, path).await
     }
 

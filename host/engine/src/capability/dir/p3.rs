@@ -322,7 +322,14 @@ impl HostDescriptorWithStore<Host> for Door {
         new_path: String,
     ) -> FilesystemResult<()> {
         let ((mounts, from), (_, to)) = (mounted(store, &fd)?, mounted(store, &new_fd)?);
-        mounts.rename(from, to)?;
+        let borrowed = Resource::new_borrow(fd.rep());
+        let link = Inner::readlink_at(&inner(store), borrowed, path.clone()).await;
+        let link = link.or_else(|error| match error.downcast_ref() {
+            // One that leads out; where, is not told.
+            Some(ErrorCode::NotPermitted) => Ok("/".to_owned()),
+            _ => Err(error),
+        });
+        mounts.rename(from, to, link.ok().as_deref())?;
         Inner::rename_at(&inner(store), fd, path, new_fd, new_path).await
     }
 
@@ -333,7 +340,7 @@ impl HostDescriptorWithStore<Host> for Door {
         path: String,
     ) -> FilesystemResult<()> {
         let (mounts, mount) = mounted(store, &fd)?;
-        mounts.create(mount, longshore_model::Access::ReadWrite)?;
+        mounts.symlink(mount, &target)?;
         Inner::symlink_at(&inner(store), fd, target, path).await
     }
 

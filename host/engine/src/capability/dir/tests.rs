@@ -156,3 +156,18 @@ fn a_descriptor_of_another_folder_is_of_no_folder() {
     drop(slots);
     assert!(mounts.room().is_ok());
 }
+
+#[test]
+fn a_link_that_a_guest_makes_or_moves_leads_below_its_own_folder_only() {
+    for down in ["inside.txt", "a/b", "./a", "a/./b", "..a", "a..", "..."] {
+        let mounts = mounts(Access::ReadWrite, &[]);
+        assert!(mounts.symlink(0, down).is_ok(), "{down}");
+        assert!(mounts.rename(0, 0, Some(down)).is_ok(), "{down}");
+    }
+    for out in ["..", "../a", "a/..", "a/../b", "a/../../b", "/", "/etc/passwd", "//a"] {
+        let mounts = mounts(Access::ReadWrite, &[]);
+        assert!(matches!(mounts.symlink(0, out), Err(Stop::NotPermitted)), "{out}");
+        assert!(matches!(mounts.rename(0, 0, Some(out)), Err(Stop::NotPermitted)), "{out}");
+    }
+    assert!(mounts(Access::ReadWrite, &[]).rename(0, 0, None).is_ok());
+}

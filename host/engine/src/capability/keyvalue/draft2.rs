@@ -135,6 +135,7 @@ impl atomics::Host for Host {
             Err(refused) => Ok(Err(atomics::CasError::StoreError(refused.into()))),
             Ok(false) => match shelf.get(&cas.bucket, &cas.key).await? {
                 Ok(now) => {
+                    cas.held = shelf.hold(&self.holdings, now.as_deref())?;
                     cas.seen = now;
                     Ok(Err(atomics::CasError::CasFailed(self.table.push(cas)?)))
                 }
@@ -151,8 +152,12 @@ impl atomics::HostCas for Host {
         key: String,
     ) -> wasmtime::Result<Result<Resource<Cas>, store::Error>> {
         let bucket = self.bucket(&bucket)?;
-        match self.shelf().get(&bucket, &key).await? {
-            Ok(seen) => Ok(Ok(self.table.push(Cas { bucket, key, seen })?)),
+        let shelf = self.shelf();
+        match shelf.get(&bucket, &key).await? {
+            Ok(seen) => {
+                let held = shelf.hold(&self.holdings, seen.as_deref())?;
+                Ok(Ok(self.table.push(Cas { bucket, key, seen, held })?))
+            }
             Err(refused) => Ok(Err(refused.into())),
         }
     }

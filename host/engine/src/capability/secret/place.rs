@@ -86,10 +86,12 @@ impl Watch {
             return Ok(());
         }
         let mut border = std::mem::take(&mut self.tail);
+        let before = border.len();
         border.extend_from_slice(&chunk[..chunk.len().min(MARK.len() - 1)]);
         if marked(chunk) || marked(&border) {
             let held = scene.placeholders.list();
-            return Err(misplaced(scene, &held, chunk, "the body"));
+            let seen = [&border[..before], chunk].concat();
+            return Err(misplaced(scene, &held, &seen, "the body"));
         }
         let last = if chunk.len() < MARK.len() { &border } else { chunk };
         self.tail = last[last.len().saturating_sub(MARK.len() - 1)..].to_vec();

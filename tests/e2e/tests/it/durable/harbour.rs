@@ -71,6 +71,33 @@ kind = "workflow"
 "fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
 "#;
 
+const MOTHER: &str = r#"
+[package]
+name = "mother"
+version = "1.0.0"
+kind = "workflow"
+[dependencies]
+"fixtures:ledger/ledger@0.1.0" = { reference = "team/ledger", version = "^1.0" }
+"fixtures:steps/steps@0.1.0" = { reference = "team/steps", version = "^1.0" }
+"fixtures:tally/tally@0.1.0" = { reference = "team/tally", version = "^1.0" }
+"#;
+
+const SLOW: &str = r#"
+[package]
+name = "slow"
+version = "1.0.0"
+kind = "action"
+"#;
+
+const CHORUS: &str = r#"
+[package]
+name = "chorus"
+version = "1.0.0"
+kind = "workflow"
+[dependencies]
+"fixtures:asynchronous/slow@0.1.0" = { reference = "team/slow", version = "^1.0" }
+"#;
+
 /// Everything but the hosts.
 pub(super) struct Harbour {
     registry: EmbeddedRegistry,
@@ -99,11 +126,25 @@ impl Harbour {
         publish(&place("parent"), pinned("flow", PARENT, &[flow, ledger]), &author).await;
         let steps = publish(&place("steps"), with_manifest(&guest("steps"), STEPS), &author).await;
         let pins = [ledger, steps.manifest.digest];
-        publish(&place("tally"), pinned("tally", TALLY, &pins), &author).await;
+        let tally = publish(&place("tally"), pinned("tally", TALLY, &pins), &author).await;
+        let pins = [pins[0], pins[1], tally.manifest.digest];
+        publish(&place("mother"), pinned("tally", MOTHER, &pins), &author).await;
         let (folder, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         // More runs than any test makes: none is forgotten.
         let store = Arc::new(MemoryStore::keeping(100_000));
         Self { registry, author, store, folder, home }
+    }
+
+    /// Adds the workflow of the component model's async, and its action.
+    pub(super) async fn with_chorus(self) -> Self {
+        let place = |name: &str| format!("{}/team/{name}:1.0.0", self.registry.address());
+        let slow = with_manifest(&guest("async-guest"), SLOW);
+        let slow = publish(&place("slow"), slow, &self.author).await;
+        let mut manifest = Manifest::from_toml(CHORUS, "longshore.toml").unwrap();
+        let (version, digest) = ("1.0.0".parse().unwrap(), slow.manifest.digest);
+        manifest.dependencies[0].pinned = Some(Pin { version, digest });
+        publish(&place("chorus"), embedded(&guest("chorus"), &manifest), &self.author).await;
+        self
     }
 
     pub(super) fn target(&self, name: &str) -> Target {

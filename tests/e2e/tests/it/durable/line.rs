@@ -223,3 +223,48 @@ async fn no_effect_of_the_line_is_made_again_after_its_end_was_kept() {
         assert!(again <= 2, "at {place}: {again}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_goes_on_as_new_runs_gives_its_parent_the_last_result_whoever_dies() {
+    let harbour = Harbour::new().await;
+    let calm = harbour.host(NOW, LONG);
+    let request = harbour.ask("mother", "mother", "[2]");
+    let report = calm.request(&request).await.unwrap();
+    assert_eq!(value(&report), "[6,2]");
+    let child = |history: &History| {
+        history.entries().iter().find_map(|entry| match &entry.event {
+            Event::Asked(asked) => match &asked.what {
+                longshore::model::Ask::Child(child) => Some(child.run),
+                _ => None,
+            },
+            _ => None,
+        })
+    };
+    let parent = calm.journal().read(report.run).await.unwrap();
+    let runs = line(&calm, child(&parent).unwrap()).await;
+    assert_eq!(runs.len(), 3);
+    assert!(runs.iter().all(|run| run.start().parent.as_ref().unwrap().run == report.run));
+    let entries =
+        parent.entries().len() + runs.iter().map(|run| run.entries().len()).sum::<usize>();
+    for place in (1..i64::try_from(entries).unwrap()).step_by(2) {
+        let doomed = harbour.host_over(Mortal::new(&harbour.store, place), NOW, LONG);
+        let Ok(running) = doomed.start(request.clone()).await else { continue };
+        let run = running.id();
+        tokio::select! {
+            _ = running.finish() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+        drop(doomed);
+        let heir = harbour.host(LATER, LONG);
+        match heir.resume(run, Resume::default()).await {
+            Ok(going) => {
+                let report = going.finish().await.unwrap_or_else(|e| panic!("{place}: {e:#?}"));
+                assert_eq!(value(&report), "[6,2]", "at {place}");
+            }
+            Err(Error::Journal(longshore::journal::Error::RunClosed(_))) => {}
+            Err(error) => panic!("at {place}: {error:#?}"),
+        }
+        let parent = heir.journal().read(run).await.unwrap();
+        assert_eq!(line(&heir, child(&parent).unwrap()).await.len(), 3, "at {place}");
+    }
+}
