@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::Child;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use longshore_reference::{Digest, Manifest, Pin};
@@ -146,24 +147,17 @@ impl Yard {
     }
 }
 
-/// Kills each of them at a moment of its own within `span`; how many were alive then.
-fn kill_all(children: Vec<Child>, span: Duration, throw: &mut u64) -> usize {
+/// Kills it at a moment of its own within `span` from now; whether it was alive then.
+fn killer(mut child: Child, span: Duration, throw: u64) -> JoinHandle<bool> {
     let most = u64::try_from(span.as_millis()).unwrap().max(1);
-    let killers: Vec<_> = children
-        .into_iter()
-        .map(|mut child| {
-            *throw += 1;
-            let after = Duration::from_millis(dice(*throw) % most);
-            std::thread::spawn(move || {
-                std::thread::sleep(after);
-                let alive = child.try_wait().unwrap().is_none();
-                let _ = child.kill();
-                let _ = child.wait();
-                alive
-            })
-        })
-        .collect();
-    killers.into_iter().map(|killer| killer.join().unwrap()).filter(|alive| *alive).count()
+    let after = Duration::from_millis(dice(throw) % most);
+    std::thread::spawn(move || {
+        std::thread::sleep(after);
+        let alive = child.try_wait().unwrap().is_none();
+        let _ = child.kill();
+        let _ = child.wait();
+        alive
+    })
 }
 
 /// Holds a run's journal against the ledger: each key at least once, no attempt that the journal does not have, and none after
@@ -219,10 +213,17 @@ fn killed_while_sixty_four_runs_make_effects_outside_the_ledger_and_the_journals
     let (mut killed, mut throw, mut rounds) = (0, 0, 0);
     while killed < kills {
         let open = yard.unfinished();
-        let mut children: Vec<Child> =
-            open.iter().take(AT_ONCE).map(|run| yard.start(Some(run))).collect();
-        children.extend((children.len()..AT_ONCE).map(|_| yard.start(None)));
-        killed += kill_all(children, span, &mut throw);
+        let again = open.iter().take(AT_ONCE).map(|run| Some(run.as_str()));
+        let new = std::iter::repeat_n(None, AT_ONCE.saturating_sub(open.len()));
+        let killers: Vec<_> = again
+            .chain(new)
+            .map(|run| {
+                throw += 1;
+                killer(yard.start(run), span, throw)
+            })
+            .collect();
+        killed +=
+            killers.into_iter().map(|killer| usize::from(killer.join().unwrap())).sum::<usize>();
         rounds += 1;
         std::thread::sleep(LEASE);
     }
