@@ -20,7 +20,7 @@ pub const AMPLE: Quota = Quota { bytes: 1 << 40, keys: 1 << 40 };
 const MOST: u64 = 64 << 20;
 
 /// Makes a test of every promise of a store of keys and values. `$cellar` is an expression for a fresh, empty
-/// [`Cellar`](keyvalue::Cellar), or none where it cannot be had, and then the test ends: whoever gives it has said so.
+/// [`Cellar`](crate::keyvalue::Cellar), or none where it cannot be had, and then the test ends: whoever gives it has said so.
 #[macro_export]
 macro_rules! keyvalue_contract {
     ($cellar:expr) => {
