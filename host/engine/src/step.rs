@@ -78,7 +78,13 @@ pub(crate) async fn make(
     parent.cx.add_usage(&usage);
     let ended = CallEnded { call: step.place.call, outcome: outcome.clone(), usage };
     match (ledger.ended(step.flow, ended), outcome) {
-        (Ok(()), Outcome::Fault(fault)) => Err(Cut::Fault(fault)),
+        (Ok(()), Outcome::Fault(fault)) => {
+            // Where it was its caller's deadline that passed, the caller has no time left to make something of it.
+            if fault.kind == FaultKind::Deadline && Instant::now() >= step.deadline {
+                tokio::time::sleep(2 * AHEAD).await;
+            }
+            Err(Cut::Fault(fault))
+        }
         (Ok(()), outcome) => Ok((values, outcome)),
         (Err(stop), _) => Err(unrecorded(stop)),
     }
