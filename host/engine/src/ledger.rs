@@ -541,6 +541,9 @@ impl Ledger {
         let version = match found {
             Some((place, version)) => {
                 let recorded = own.requests.remove(place);
+                if let Some(marker) = &recorded {
+                    own.seen = own.seen.max(marker.at);
+                }
                 let recorded = recorded.filter(|_| !(oldest..=newest).contains(&version));
                 if let Some(recorded) = recorded {
                     let asked = format!("versions {oldest} to {newest} of `{change}`");
@@ -686,10 +689,14 @@ impl Flow {
 
     /// The next request of the history but for version markers, which code may have lost.
     fn next_request(&mut self) -> Option<Recorded> {
-        while self.requests.front().is_some_and(|recorded| recorded.what.is_version()) {
-            self.requests.pop_front();
+        while let Some(recorded) = self.requests.pop_front() {
+            if !recorded.what.is_version() {
+                return Some(recorded);
+            }
+            // The time went on with it when it was recorded, and what came after it counts from there.
+            self.seen = self.seen.max(recorded.at);
         }
-        self.requests.pop_front()
+        None
     }
 
     fn diverged(&mut self, call: CallId, recorded: &Recorded, asked: String) -> Stop {

@@ -218,7 +218,7 @@ impl Drive {
         seat: &desk::Seat,
     ) -> Result<Woken, Error> {
         let journal = &self.host.journal;
-        let mut elsewhere = false;
+        let (mut wake_at, mut elsewhere) = (wake_at, false);
         loop {
             let now = journal.now();
             let left = wake_at.map(|at| at.unix_us().saturating_sub(now.unix_us()));
@@ -254,14 +254,16 @@ impl Drive {
             // Another host carries it, and nobody knocks when it ends there.
             elsewhere = row.is_held(now);
             if elsewhere || !(cancelled || row.is_claimable(now)) {
+                // Another host may have gone on with it, and it waits for something else by now.
+                wake_at = row.due();
                 continue;
             }
             match journal.resume(id).await {
                 Ok((run, history)) => return Ok(Woken::Taken(run, history)),
                 // Another host goes on with it; it is watched until it ends.
-                Err(longshore_journal::Error::Held { .. }) => {
-                    tokio::time::sleep(WATCHING).await;
-                }
+                Err(
+                    longshore_journal::Error::Held { .. } | longshore_journal::Error::RunClosed(_),
+                ) => tokio::time::sleep(WATCHING).await,
                 Err(error) => return Err(error.into()),
             }
         }

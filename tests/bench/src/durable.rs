@@ -208,11 +208,19 @@ async fn again(table: &mut Table, effort: Effort, harbour: &Harbour, folder: &Pa
     let store = Arc::new(SqliteStore::open(folder.join("again.db"))?);
     let (mut resumed, mut rates) = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds.min(5) {
-        let first = harbour.host(store.clone(), Duration::ZERO)?;
-        let running = first.start(harbour.request(&pure(steps, SIGNAL))?).await?;
-        let run = running.id();
-        until_waiting(&first, run).await?;
-        drop((first, running));
+        // On a runtime of its own, which goes with all that watches the run.
+        let run = tokio::task::block_in_place(|| {
+            let apart = tokio::runtime::Runtime::new()?;
+            let run = apart.block_on(async {
+                let first = harbour.host(store.clone(), Duration::ZERO)?;
+                let running = first.start(harbour.request(&pure(steps, SIGNAL))?).await?;
+                let run = running.id();
+                until_waiting(&first, run).await?;
+                Ok::<_, wasmtime::Error>(run)
+            });
+            apart.shutdown_background();
+            run
+        })?;
         let host = harbour.host(store.clone(), PATIENT)?;
         // Code is loaded, as it is in a host that has worked before.
         host.prepare(&harbour.target(), &longshore::policy::Policy::default()).await.ok();

@@ -69,26 +69,31 @@ pub(crate) async fn play(stage: &Stage<'_>, plan: &Plan) -> Result<Wreck, String
     let shared =
         Shared { sea: Arc::clone(&sea), told: Arc::default(), input: input.to_string().into() };
     let acked = Acked::default();
-    let mut traffic =
-        tokio::spawn(serve(plan.clone(), client.clone(), shared.clone(), acked.clone()));
     let lives = lives(stage, plan, &shared, began);
     tokio::pin!(lives);
-    let ended = tokio::time::timeout(AGES, async {
+    let mut passed;
+    loop {
+        let serving = serve(plan.clone(), client.clone(), shared.clone(), acked.clone());
+        let ended = tokio::time::timeout(AGES, async {
+            tokio::select! {
+                () = serving => {}
+                () = &mut lives => unreachable!("the last host lives for ever"),
+            }
+        });
+        match ended.await {
+            Ok(()) => {}
+            Err(_) if stage.tells => return Err(format!("it does not end\n{}", told(&sea).await)),
+            Err(_) => return Err(format!("it does not end: {:?}", rows(&sea).await)),
+        }
+        passed = began.elapsed();
         tokio::select! {
-            ended = &mut traffic => ended.map_err(|error| error.to_string()),
+            () = tokio::time::sleep(AFTERMATH) => {}
             () = &mut lives => unreachable!("the last host lives for ever"),
         }
-    });
-    match ended.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(error),
-        Err(_) if stage.tells => return Err(format!("it does not end\n{}", told(&sea).await)),
-        Err(_) => return Err(format!("it does not end: {:?}", rows(&sea).await)),
-    }
-    let passed = began.elapsed();
-    tokio::select! {
-        () = tokio::time::sleep(AFTERMATH) => {}
-        () = &mut lives => unreachable!("the last host lives for ever"),
+        // A host that was stopped while it started a run has one when it wakes up.
+        if rows(&sea).await.iter().all(|row| row.ended.is_some()) {
+            break;
+        }
     }
     let told = shared.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Wreck { sea, client, landed: stage.outside.end(), told, acked, passed })

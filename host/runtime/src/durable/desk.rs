@@ -107,7 +107,11 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         if let Some(host) = self.host.upgrade() {
-            host.desk.lock().knocks.remove(&self.run);
+            let mut runs = host.desk.lock();
+            // Somebody else of this host may carry the run by now, and sits there.
+            if runs.knocks.get(&self.run).is_some_and(|knock| Arc::ptr_eq(knock, &self.knock)) {
+                runs.knocks.remove(&self.run);
+            }
         }
     }
 }
