@@ -477,6 +477,9 @@ impl Ledger {
         let own = state.flows.entry(flow).or_default();
         own.step += 1;
         let step = own.step;
+        if !matches!(question, Question::Continue(_)) {
+            own.pass_markers();
+        }
         let ask = question.at(own.seen.at);
         if let (Ask::Continue(_), Some(cancel), false) = (&ask, state.cancel, own.told)
             && own.peek().is_none_or(|next| cancel < next.at)
@@ -689,14 +692,16 @@ impl Flow {
 
     /// The next request of the history but for version markers, which code may have lost.
     fn next_request(&mut self) -> Option<Recorded> {
-        while let Some(recorded) = self.requests.pop_front() {
-            if !recorded.what.is_version() {
-                return Some(recorded);
-            }
-            // The time went on with it when it was recorded, and what came after it counts from there.
-            self.seen = self.seen.max(recorded.at);
+        self.pass_markers();
+        self.requests.pop_front()
+    }
+
+    /// Passes the version markers that come next. The time went on with each when it was recorded, and what came after counts
+    /// from there.
+    fn pass_markers(&mut self) {
+        while let Some(marker) = self.requests.pop_front_if(|next| next.what.is_version()) {
+            self.seen = self.seen.max(marker.at);
         }
-        None
     }
 
     fn diverged(&mut self, call: CallId, recorded: &Recorded, asked: String) -> Stop {
