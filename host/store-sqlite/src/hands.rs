@@ -79,8 +79,13 @@ impl Hands {
     /// Starts the thread, if there is none yet.
     pub(crate) fn start(&self) -> Result<()> {
         let mut state = self.state();
-        let State::Callers { worker, timed } = std::mem::replace(&mut *state, State::None) else {
-            return Ok(());
+        let (worker, timed) = match std::mem::replace(&mut *state, State::None) {
+            State::Callers { worker, timed } => (worker, timed),
+            // A thread that was started stays the one that is waited for in the end.
+            other => {
+                *state = other;
+                return Ok(());
+            }
         };
         // In a slot, so that it is not lost with a thread that cannot be started.
         let slot = Arc::new(Mutex::new(Some(worker)));
